@@ -9,6 +9,7 @@ mod patient;
 mod people;
 mod protection;
 mod search;
+mod sql;
 pub mod sqlite;
 pub mod trail;
 

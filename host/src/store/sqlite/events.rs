@@ -6,10 +6,9 @@
 
 use std::cmp::Reverse;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
 use super::copy::{IN_DOUBT, RESTORED};
 use super::runs::find_link;
+use crate::store::sql::{Connection, NONE, Row, params};
 use crate::store::*;
 
 pub(super) const EVENT_COLUMNS: &str = "id, flow, topic, key, unseal('events.payload', flow, topic, dedup, payload), trace, \
@@ -30,7 +29,7 @@ const DONE: i64 = EventState::Done as i64;
 const REJECTED: i64 = EventState::Rejected as i64;
 const SUPERSEDED: i64 = EventState::Superseded as i64;
 
-pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+pub(super) fn event(row: &Row<'_>) -> Result<Event> {
     let state: i64 = row.get(6)?;
     let choices: Option<String> = row.get(12)?;
     Ok(Event {
@@ -40,7 +39,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         key: row.get(3)?,
         payload: row.get(4)?,
         trace: row.get(5)?,
-        state: EventState::from_stored(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(6, state))?,
+        state: EventState::from_stored(state).ok_or_else(|| StoreError::Corrupt(format!("event state {state}")))?,
         due_at: row.get(7)?,
         attempts: row.get(8)?,
         created_at: row.get(9)?,
@@ -48,33 +47,32 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         reason: row.get(11)?,
         choices: choices.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
         resolution: row.get(13)?,
-        detail: row.get::<_, Option<String>>(14)?.unwrap_or_default(),
+        detail: row.get::<Option<String>>(14)?.unwrap_or_default(),
         kept: kept(row, 15)?,
     })
 }
 
 /// How much is kept, by its number in that column.
-pub(super) fn kept(row: &Row<'_>, column: usize) -> rusqlite::Result<Kept> {
+pub(super) fn kept(row: &Row<'_>, column: usize) -> Result<Kept> {
     let number: i64 = row.get(column)?;
-    Kept::from_stored(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
+    Kept::from_stored(number).ok_or_else(|| StoreError::Corrupt(format!("{number}, how much is kept")))
 }
 
-/// Returns 1 for a new event, 0 for one already taken in.
-pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis) -> Result<u64> {
+/// The id of a new event; none for one already taken in.
+pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis) -> Result<Option<EventId>> {
     let state = if event.held.is_some() { REVIEW } else { READY };
     let asked = event.held.as_ref().map(asked).transpose()?;
     let (reason, choices, detail) = match asked {
         Some((reason, choices, detail)) => (Some(reason), Some(choices), Some(detail)),
         None => (None, None, None),
     };
-    let inserted = db
-        .prepare_cached(&format!(
+    db.prepare(format!(
             "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
              choices, detail, lane, kind, planned_at, head, ran) VALUES (?1, ?2, ?3, ?4, seal('events.payload', ?1, ?2, ?4, ?5), ?6, ?7, ?13, ?8, \
              seal('events.reason', ?1, ?2, ?4, ?9), ?10, seal('events.detail', ?1, ?2, ?4, ?11), ?12, ?14, ?8, ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1), \
-             ?7 = {READY} AND EXISTS (SELECT 1 FROM positions WHERE source = '{RESTORED}' AND at > ?8 - {IN_DOUBT}))"
-        ))?
-        .execute(params![
+             ?7 = {READY} AND EXISTS (SELECT 1 FROM positions WHERE source = '{RESTORED}' AND at > ?8 - {IN_DOUBT})) RETURNING id"
+        ))
+        .first(params![
             event.flow,
             event.topic,
             event.key,
@@ -89,8 +87,7 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis)
             lane as i64,
             event.haste.due(now),
             event.kind
-        ])?;
-    Ok(inserted as u64)
+        ], |row| row.get(0).map(EventId))
 }
 
 /// Reason, choices and detail as they are stored.
@@ -137,12 +134,10 @@ pub(super) fn begin<'a>(
     now: Millis,
     events: impl IntoIterator<Item = (EventId, u32, bool, Option<&'a str>)>,
 ) -> Result<RunId> {
-    db.prepare_cached("INSERT INTO runs (flow, release, started_at) VALUES (?1, ?2, ?3)")?
-        .execute(params![flow, release, now])?;
-    let run = RunId(db.last_insert_rowid());
-    let mut take = db.prepare_cached(&format!("UPDATE events SET state = {LEASED}, ran = 1 WHERE id = ?1"))?;
-    let mut note =
-        db.prepare_cached("INSERT INTO run_events (run, event, attempt, again, answer) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let begin = db.prepare("INSERT INTO runs (flow, release, started_at) VALUES (?1, ?2, ?3) RETURNING id");
+    let run = RunId(begin.one(params![flow, release, now], |row| row.get(0))?);
+    let take = db.prepare(format!("UPDATE events SET state = {LEASED}, ran = 1 WHERE id = ?1"));
+    let note = db.prepare("INSERT INTO run_events (run, event, attempt, again, answer) VALUES (?1, ?2, ?3, ?4, ?5)");
     for (event, attempt, ran, answer) in events {
         take.execute([event.0])?;
         note.execute(params![run.0, event.0, attempt, ran, answer])?;
@@ -152,17 +147,16 @@ pub(super) fn begin<'a>(
 
 fn due(db: &Connection, flow: &str, lane: Lane, max: u32, now: Millis) -> Result<Vec<Candidate>> {
     let rows = db
-        .prepare_cached(&format!(
+        .prepare(format!(
             "SELECT {EVENT_COLUMNS}, batch_max, ran FROM events INDEXED BY events_ready \
              WHERE flow = ?1 AND lane = ?2 AND state = {READY} AND head = 1 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
-        ))?
-        .query_map(params![flow, lane as i64, now, max], |row| {
+        ))
+        .all(params![flow, lane as i64, now, max], |row| {
             let event = event(row)?;
             // A call of a tool is a run of its own, whatever became of it before.
             let cap = if event.topic.starts_with(TOOL) { Some(1) } else { row.get(16)? };
             Ok(Candidate { event, cap, ran: row.get(17)? })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+        })?;
     Ok(rows)
 }
 
@@ -183,12 +177,12 @@ fn first_batch(mut live: Vec<Candidate>, mut backfill: Vec<Candidate>, max: usiz
 }
 
 pub(super) fn next_due(db: &Connection, flow: &str) -> Result<Option<Millis>> {
-    let mut first = db.prepare_cached(&format!(
+    let first = db.prepare(format!(
         "SELECT min(due_at) FROM events INDEXED BY events_ready WHERE flow = ?1 AND lane = ?2 AND state = {READY} AND head = 1"
-    ))?;
+    ));
     let mut earliest: Option<Millis> = None;
     for lane in [Lane::Live, Lane::Backfill] {
-        let due: Option<Millis> = first.query_row(params![flow, lane as i64], |row| row.get(0))?;
+        let due: Option<Millis> = first.one(params![flow, lane as i64], |row| row.get(0))?;
         earliest = [earliest, due].into_iter().flatten().min();
     }
     Ok(earliest)
@@ -197,18 +191,18 @@ pub(super) fn next_due(db: &Connection, flow: &str) -> Result<Option<Millis>> {
 /// Which event of a key may run next, after one of them entered or left the unfinished ones.
 fn choose_head(db: &Connection, flow: &str, key: &str) -> Result<()> {
     let under_way = db
-        .prepare_cached(&format!(
+        .prepare(format!(
             "SELECT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?2 AND head = 1 AND state = {LEASED})"
-        ))?
-        .query_row([flow, key], |row| row.get::<_, bool>(0))?;
+        ))
+        .one([flow, key], |row| row.get::<bool>(0))?;
     if under_way {
         return Ok(());
     }
-    db.prepare_cached("UPDATE events SET head = 0 WHERE flow = ?1 AND key = ?2 AND head = 1")?.execute([flow, key])?;
-    db.prepare_cached(
+    db.prepare("UPDATE events SET head = 0 WHERE flow = ?1 AND key = ?2 AND head = 1").execute([flow, key])?;
+    db.prepare(
         "UPDATE events SET head = 1 WHERE id = (SELECT id FROM events INDEXED BY events_unfinished \
          WHERE flow = ?1 AND key = ?2 AND state < 3 ORDER BY id LIMIT 1)",
-    )?
+    )
     .execute([flow, key])?;
     Ok(())
 }
@@ -216,15 +210,15 @@ fn choose_head(db: &Connection, flow: &str, key: &str) -> Result<()> {
 /// What becomes of one event of a run.
 pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Millis) -> Result<()> {
     let (flow, kind, key, topic): (String, String, String, String) = db
-        .prepare_cached("SELECT flow, kind, key, topic FROM events WHERE id = ?1")?
-        .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        .prepare("SELECT flow, kind, key, topic FROM events WHERE id = ?1")
+        .one([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     // A call of a tool is about nothing but itself: it answers no question of the record's, and what happens to that answers none of its.
     let others =
         |db: &Connection| if topic.starts_with(TOOL) { Ok(Vec::new()) } else { questions(db, &flow, &kind, &key) };
-    let mut end = db.prepare_cached(
+    let end = db.prepare(
         "UPDATE events SET state = ?2, reason = seal('events.reason', flow, topic, dedup, ?3), choices = ?4, finished_at = ?5, attempts = attempts + 1, \
          batch_max = NULL WHERE id = ?1",
-    )?;
+    );
     match verdict {
         Verdict::Done(what) => {
             end.execute(params![event.0, DONE, what, None::<String>, now])?;
@@ -254,20 +248,19 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             }
             match same.into_iter().map(|other| other.id).min() {
                 Some(open) => {
-                    let mut anew = db.prepare_cached(&format!(
+                    let anew = db.prepare(format!(
                         "UPDATE events SET choices = ?2, detail = seal('events.detail', flow, topic, dedup, ?3) WHERE id = ?1 \
                          AND (choices IS NOT ?2 OR {DETAIL} IS NOT ?3)"
-                    ))?;
+                    ));
                     if anew.execute(params![open.0, choices, detail])? > 0 {
-                        db.prepare_cached("UPDATE revisions SET number = number + 1 WHERE name = 'review'")?
-                            .execute([])?;
+                        db.prepare("UPDATE revisions SET number = number + 1 WHERE name = 'review'").execute(NONE)?;
                     }
                     // Answered, it runs with what was told last.
-                    db.prepare_cached(
+                    db.prepare(
                         "UPDATE events SET payload = seal('events.payload', flow, topic, dedup, \
                            (SELECT unseal('events.payload', n.flow, n.topic, n.dedup, n.payload) FROM events AS n WHERE n.id = ?2)) \
                          WHERE id = ?1 AND ?1 < ?2 AND topic = (SELECT topic FROM events WHERE id = ?2)",
-                    )?
+                    )
                     .execute([open.0, event.0])?;
                     let asked_already = format!("asked already, as event {open}");
                     end.execute(params![event.0, SUPERSEDED, asked_already, None::<String>, now])?;
@@ -282,18 +275,18 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
                 }
                 None => {
                     end.execute(params![event.0, REVIEW, reason, choices, None::<i64>])?;
-                    db.prepare_cached(
+                    db.prepare(
                         "UPDATE events SET detail = seal('events.detail', flow, topic, dedup, ?2) WHERE id = ?1",
-                    )?
+                    )
                     .execute(params![event.0, detail])?;
                 }
             }
         }
         Verdict::Retry { due_at, why, counts, batch_max } => {
-            db.prepare_cached(&format!(
+            db.prepare(format!(
                 "UPDATE events SET state = {READY}, due_at = ?2, reason = seal('events.reason', flow, topic, dedup, ?3), attempts = attempts + ?4, batch_max = ?5, \
                  planned_at = ?6 WHERE id = ?1"
-            ))?
+            ))
             .execute(params![event.0, due_at, why, i64::from(counts), batch_max, now])?;
         }
         Verdict::Wait { scope, kind, side, id, deadline, there_at, tired } => {
@@ -309,10 +302,10 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             }
             let (state, due) = if there { (READY, there_at) } else { (WAITING, deadline) };
             let why = format!("waits for the {kind} link of {id} ({})", side.word());
-            db.prepare_cached(
+            db.prepare(
                 "UPDATE events SET state = ?2, due_at = ?3, reason = seal('events.reason', flow, topic, dedup, ?4), wait_scope = ?5, wait_kind = ?6, \
                  wait_side = ?7, wait_id = ?8, attempts = attempts + ?9, planned_at = ?10 WHERE id = ?1",
-            )?
+            )
             .execute(params![
                 event.0,
                 state,
@@ -342,30 +335,30 @@ struct Asked {
 
 /// Open questions about the record that this kind and key name; see [`NewEvent::kind`].
 fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<Asked>> {
-    let mut rows = db.prepare_cached(&format!(
+    let rows = db.prepare(format!(
         "SELECT id, {REASON}, resolution IS NOT NULL, ran FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
          AND (?3 = '' OR kind = '' OR kind = ?3) AND topic NOT GLOB '{TOOL}*'"
-    ))?;
-    let rows = rows.query_map([flow, key, kind], |row| {
-        let reason = row.get::<_, Option<String>>(1)?.unwrap_or_default();
+    ));
+    let rows = rows.all::<_, Vec<_>>([flow, key, kind], |row| {
+        let reason = row.get::<Option<String>>(1)?.unwrap_or_default();
         Ok(Asked { id: EventId(row.get(0)?), reason, answered: row.get(2)?, ran: row.get(3)? })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows)
 }
 
 /// The first event about this record that asked just this and whose answer is still to be carried out.
 fn answered(db: &Connection, flow: &str, kind: &str, key: &str, reason: &str) -> Result<Option<EventId>> {
     let first = db
-        .prepare_cached(&format!(
+        .prepare(format!(
             "SELECT min(id) FROM events WHERE flow = ?1 AND key = ?2 AND state = {READY} AND resolution IS NOT NULL \
              AND (?3 = '' OR kind = '' OR kind = ?3) AND topic NOT GLOB '{TOOL}*' AND CASE WHEN json_valid({DETAIL}) THEN json_extract({DETAIL}, '$.decided.asked') END = ?4"
-        ))?
-        .query_row([flow, key, kind, reason], |row| row.get::<_, Option<i64>>(0))?;
+        ))
+        .one([flow, key, kind, reason], |row| row.get::<Option<i64>>(0))?;
     Ok(first.map(EventId))
 }
 
 fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {
-    db.prepare_cached(&format!("UPDATE events SET state = {SUPERSEDED}, finished_at = ?2 WHERE id = ?1"))?
+    db.prepare(format!("UPDATE events SET state = {SUPERSEDED}, finished_at = ?2 WHERE id = ?1"))
         .execute(params![event.0, now])?;
     Ok(())
 }
@@ -400,10 +393,7 @@ fn answered_where(
     answer: String,
     now: Millis,
 ) -> Result<Answered> {
-    let asked = db
-        .prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"))?
-        .query_row([id.0], event)
-        .optional()?;
+    let asked = db.prepare(format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1")).first([id.0], event)?;
     let Some(asked) = asked else { return Ok(Answered::Gone) };
     if asked.state != EventState::Review {
         return Ok(Answered::NotAsked(asked.state));
@@ -418,17 +408,15 @@ fn answered_where(
 pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
     // What was asked and answered stays known when it is over.
     let changed: Option<(String, String)> = db
-        .prepare_cached(&format!(
+        .prepare(format!(
             "UPDATE events SET state = {READY}, due_at = ?2, planned_at = ?2, attempts = 0, \
              resolution = CASE WHEN ?3 IS NULL AND state = {READY} THEN resolution ELSE ?3 END, \
              detail = CASE WHEN state = {REVIEW} AND ?3 IS NOT NULL THEN seal('events.detail', flow, topic, dedup, json_set( \
                CASE WHEN json_valid({DETAIL}) AND json_type({DETAIL}) = 'object' THEN {DETAIL} ELSE '{{}}' END, \
                '$.decided', json_object('asked', {REASON}, 'answer', ?3, 'at', ?2))) ELSE detail END, \
              finished_at = NULL, batch_max = 1 WHERE id = ?1 AND state IN ({READY}, {WAITING}, {REVIEW}, {REJECTED}) AND kept = 0 RETURNING flow, key"
-        ))?
-        .query_map(params![event.0, now, resolution], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .next()
-        .transpose()?;
+        ))
+        .first(params![event.0, now, resolution], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let Some((flow, key)) = changed else { return Ok(false) };
     choose_head(db, &flow, &key)?;
     Ok(true)
@@ -437,9 +425,8 @@ pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>,
 /// See [`Store::sweep`].
 pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
     let due: Vec<(i64, String, String, String)> = db
-        .prepare_cached("SELECT id, flow, key, unseal('wakes', flow, key, payload) FROM wakes WHERE at <= ?1 ORDER BY at LIMIT 1000")?
-        .query_map([now], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+        .prepare("SELECT id, flow, key, unseal('wakes', flow, key, payload) FROM wakes WHERE at <= ?1 ORDER BY at LIMIT 1000")
+        .all([now], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     let mut touched = Vec::new();
     for (id, flow, key, payload) in due {
         let event = NewEvent {
@@ -454,18 +441,17 @@ pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
             held: None,
         };
         insert(db, &event, Lane::Live, now)?;
-        db.prepare_cached("DELETE FROM wakes WHERE id = ?1")?.execute([id])?;
+        db.prepare("DELETE FROM wakes WHERE id = ?1").execute([id])?;
         touched.push(flow);
     }
     let overdue: Vec<(EventId, String, String, [String; 3])> = db
-        .prepare_cached(&format!(
+        .prepare(format!(
             "SELECT id, flow, key, wait_kind, wait_id, wait_side FROM events WHERE state = {WAITING} AND due_at <= ?1"
-        ))?
-        .query_map([now], |row| {
+        ))
+        .all([now], |row| {
             let id = EventId(row.get(0)?);
             Ok((id, row.get(1)?, row.get(2)?, [row.get(3)?, row.get(4)?, row.get(5)?]))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+        })?;
     for (event, flow, key, [kind, id, side]) in overdue {
         let question = Question::say(
             "host.waited",
@@ -488,10 +474,10 @@ pub(super) fn clock_went_back(db: &Connection, now: Millis, step: Millis) -> Res
     let mut moved = db
         .prepare(
             "UPDATE events SET due_at = due_at - planned_at + ?1, planned_at = ?1 WHERE state IN (0, 2) AND planned_at > ?2",
-        )?
+        )
         .execute(gone)?;
     moved += db
-        .prepare("UPDATE wakes SET at = at - planned_at + ?1, planned_at = ?1 WHERE planned_at > ?2")?
+        .prepare("UPDATE wakes SET at = at - planned_at + ?1, planned_at = ?1 WHERE planned_at > ?2")
         .execute(gone)?;
     if moved > 0 {
         tracing::warn!(moved, "the clock was set back: what was planned by it keeps its distance");
@@ -503,10 +489,8 @@ pub(super) fn clock_went_back(db: &Connection, now: Millis, step: Millis) -> Res
 /// which harms nobody.
 pub(super) fn clock_went_forward(db: &Connection, by: Millis) -> Result<()> {
     tracing::warn!(by_ms = by, "the clock was set forward, or the machine slept");
-    db.execute(
-        &format!("UPDATE events SET due_at = due_at + ?1, planned_at = planned_at + ?1 WHERE state = {WAITING}"),
-        [by],
-    )?;
+    db.prepare(format!("UPDATE events SET due_at = due_at + ?1, planned_at = planned_at + ?1 WHERE state = {WAITING}"))
+        .execute([by])?;
     Ok(())
 }
 
@@ -520,26 +504,26 @@ pub(super) fn list(db: &Connection, filter: &EventFilter) -> Result<Vec<Event>> 
     let mut found = Vec::new();
     match &filter.key {
         None => {
-            let mut newest = db.prepare_cached(&format!(
+            let newest = db.prepare(format!(
                 "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_by_state WHERE flow = ?1 AND state = ?2 \
                  ORDER BY id DESC LIMIT ?3"
-            ))?;
+            ));
             for count in wanted {
-                let rows = newest.query_map(params![count.flow, count.state as i64, limit], event)?;
-                found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+                let rows = newest.all::<_, Vec<_>>(params![count.flow, count.state as i64, limit], event)?;
+                found.extend(rows);
             }
         }
         Some(key) => {
             let mut states: Vec<EventState> = wanted.map(|count| count.state).collect();
             states.sort_by_key(|state| *state as i64);
             states.dedup();
-            let mut newest = db.prepare_cached(&format!(
+            let newest = db.prepare(format!(
                 "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_by_key WHERE key = ?1 AND state = ?2 \
                  AND (?3 IS NULL OR flow = ?3) ORDER BY id DESC LIMIT ?4"
-            ))?;
+            ));
             for state in states {
-                let rows = newest.query_map(params![key, state as i64, filter.flow, limit], event)?;
-                found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+                let rows = newest.all::<_, Vec<_>>(params![key, state as i64, filter.flow, limit], event)?;
+                found.extend(rows);
             }
         }
     }
@@ -551,20 +535,18 @@ pub(super) fn list(db: &Connection, filter: &EventFilter) -> Result<Vec<Event>> 
 /// See [`Store::counts`].
 pub(super) fn counts(db: &Connection) -> Result<Vec<Count>> {
     let rows = db
-        .prepare_cached("SELECT flow, state, events FROM counts WHERE events > 0 ORDER BY flow, state")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+        .prepare("SELECT flow, state, events FROM counts WHERE events > 0 ORDER BY flow, state")
+        .all(NONE, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     counted(rows)
 }
 
 pub(super) fn counts_of_backfill(db: &Connection, flow: &str) -> Result<Vec<Count>> {
     let rows = db
-        .prepare_cached(&format!(
+        .prepare(format!(
             "SELECT flow, state, COUNT(*) FROM events INDEXED BY events_by_state
              WHERE flow = ?1 AND state IN ({READY}, {LEASED}, {WAITING}, {REVIEW}) AND lane = ?2 GROUP BY state"
-        ))?
-        .query_map(params![flow, Lane::Backfill as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+        ))
+        .all(params![flow, Lane::Backfill as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     counted(rows)
 }
 

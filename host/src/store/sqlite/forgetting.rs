@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ring::hmac;
-use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
 use super::events::{EVENT_COLUMNS, event};
@@ -15,6 +13,7 @@ use super::reducing::{Hashing, SECRET, replace_journal};
 use super::values::{self, Column, Key};
 use super::{Keys as Sealing, SqliteStore, packing, resealing, retention, runs, search, trail};
 use crate::personal::{Keys, Values};
+use crate::store::sql::{Connection, NONE, Row, Value as Sql, params};
 use crate::store::*;
 
 /// Rows that are looked at at once; of journals, which are large.
@@ -361,10 +360,8 @@ fn known_of(db: &Connection, whom: Whom) -> Result<Person> {
     // What a partner's events tell of its employees.
     let partners: BTreeSet<String> = person.keys.employees.iter().map(|(card, _)| card.clone()).collect();
     for id in own_ids(&person.keys).into_iter().chain(partners) {
-        let mut of_key =
-            db.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE key = ?1 ORDER BY id"))?;
-        for told in of_key.query_map([id], event)? {
-            let told = told?;
+        let of_key = db.prepare(format!("SELECT {EVENT_COLUMNS} FROM events WHERE key = ?1 ORDER BY id"));
+        for told in of_key.all::<_, Vec<_>>([id], event)? {
             if person.is_own(&told) {
                 person.values.learn(&parsed(&told.payload));
             }
@@ -385,14 +382,15 @@ fn own_ids(keys: &Keys) -> BTreeSet<String> {
 fn events_about(db: &Connection, id: &str, person: &Person) -> Result<Vec<i64>> {
     let companies = person.whom.companies(id);
     let by_id = person.keys.salesforce.contains(id) || !person.keys.partners.contains(id);
-    let mut select = db.prepare_cached(
+    let select = db.prepare(
         "SELECT id, topic, kind, dedup, unseal('events.payload', flow, topic, dedup, payload) FROM events WHERE key = ?1",
-    )?;
-    let rows = select
-        .query_map([id], |row| Ok((row.get(0)?, [row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?])))?;
+    );
+    let rows = select.all::<_, Vec<_>>([id], |row| {
+        Ok((row.get(0)?, [row.get::<String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?]))
+    })?;
     let mut about = Vec::new();
     for row in rows {
-        let (event, [topic, kind, dedup, payload]) = row?;
+        let (event, [topic, kind, dedup, payload]) = row;
         let is_partner = kind == PARTNER || topic == PARTNER;
         let is_own = match topic.starts_with("b1.") {
             _ if by_id => true,
@@ -418,7 +416,7 @@ fn meant(db: &Connection, record: &str, salesforce: Option<String>) -> Result<Ve
     let mut found: Vec<Whom> = Vec::new();
     let told_of = |id: &str, what: &str| -> Result<bool> {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM events WHERE key = ?1 AND ({what}))");
-        Ok(db.prepare_cached(&sql)?.query_row([id], |row| row.get(0))?)
+        db.prepare(&sql).one([id], |row| row.get(0))
     };
     for id in &written {
         let linked = links_of(db, id)?.iter().any(|link| link.salesforce_id == *id);
@@ -431,12 +429,12 @@ fn meant(db: &Connection, record: &str, salesforce: Option<String>) -> Result<Ve
     let named = record.strip_prefix("BusinessPartners('").and_then(|rest| rest.strip_suffix("')"));
     let code = named.unwrap_or(record);
     let b1 = links_of(db, code)?;
-    let mut by_number = db.prepare_cached(&format!(
+    let by_number = db.prepare(format!(
         "SELECT {} FROM links WHERE kind = '{CONTACT}' AND substr(b1_id, -length(?1) - 1) = ':' || ?1",
         runs::LINK_COLUMNS
-    ))?;
+    ));
     let employees: Vec<Link> = match named {
-        None => by_number.query_map([code], runs::link)?.collect::<rusqlite::Result<_>>()?,
+        None => by_number.all([code], runs::link)?,
         Some(_) => Vec::new(),
     };
     let linked = b1
@@ -517,7 +515,7 @@ fn of_link(db: &Connection, link: &Link) -> Result<Whom> {
 
 fn links_of(db: &Connection, id: &str) -> Result<Vec<Link>> {
     let sql = format!("SELECT {} FROM links WHERE b1_id = ?1 OR salesforce_id = ?1", runs::LINK_COLUMNS);
-    Ok(db.prepare_cached(&sql)?.query_map([id], runs::link)?.collect::<rusqlite::Result<_>>()?)
+    db.prepare(&sql).all([id], runs::link)
 }
 
 /// What one page of rows gave: the last of them, what was found, and how many there were.
@@ -554,7 +552,7 @@ fn runs_with(db: &Connection, after: &Key, person: &Person) -> Result<Page<(i64,
 
 fn events_after(db: &Connection, after: i64) -> Result<Vec<Event>> {
     let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE id > ?1 ORDER BY id LIMIT {ROWS}");
-    Ok(db.prepare_cached(&sql)?.query_map([after], event)?.collect::<rusqlite::Result<_>>()?)
+    db.prepare(&sql).all([after], event)
 }
 
 /// Own ones that are finished and open, then those of others that name the person.
@@ -584,12 +582,11 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
     each_row(db, values::BASES, |key, text| {
         let [Sql::Text(scope), Sql::Text(kind), Sql::Text(salesforce_id)] = key.as_slice() else { return Ok(()) };
         let link = db
-            .prepare_cached(&format!(
+            .prepare(format!(
                 "SELECT {} FROM links WHERE scope = ?1 AND kind = ?2 AND salesforce_id = ?3",
                 runs::LINK_COLUMNS
-            ))?
-            .query_row([scope, kind, salesforce_id], runs::link)
-            .optional()?;
+            ))
+            .first([scope, kind, salesforce_id], runs::link)?;
         if link.is_some_and(|link| person.is_link(&link)) {
             survey.own_links.push(key.clone());
             survey.with_base += u64::from(stripped(kind, text, &person.values) != text);
@@ -623,7 +620,7 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
     each_row(db, values::WAKES, |key, text| {
         let of: Option<String> = match key.first() {
             Some(Sql::Integer(id)) => {
-                db.query_row("SELECT key FROM wakes WHERE id = ?1", [id], |row| row.get(0)).optional()?
+                db.prepare("SELECT key FROM wakes WHERE id = ?1").first([id], |row| row.get(0))?
             }
             _ => None,
         };
@@ -642,25 +639,23 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
         })?;
     }
     survey.open_runs = open.len() as u64;
-    let mut views = db.prepare("SELECT name, by, query FROM views")?;
-    for view in views.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))? {
-        let (name, by, query): (String, String, String) = view?;
+    let views = db.prepare("SELECT name, by, query FROM views");
+    for view in views.all::<_, Vec<_>>(NONE, |row| Ok((row.get(0)?, row.get(1)?, row.get::<String>(2)?)))? {
+        let (name, by, query): (String, String, String) = view;
         let told = percent_encoding::percent_decode_str(&query.replace('+', " ")).decode_utf8_lossy().into_owned();
         if person.values.is_in(&told) || person.names(&told) || person.values.is_in(&name) {
             survey.views.push((name, by));
         }
     }
-    let mut positions = db.prepare("SELECT position FROM positions")?;
-    for position in positions.query_map([], |row| row.get::<_, String>(0))? {
-        survey.positions += u64::from(person.values.is_in(&position?));
+    let positions = db.prepare("SELECT position FROM positions");
+    for position in positions.all::<_, Vec<String>>(NONE, |row| row.get(0))? {
+        survey.positions += u64::from(person.values.is_in(&position));
     }
-    let mut acts = db.prepare(
-        "SELECT id, at, who, act, what, coalesce(why, '') FROM acts WHERE act NOT LIKE 'audit.%' ORDER BY id",
-    )?;
-    let texts =
-        |row: &rusqlite::Row<'_>| Ok::<_, rusqlite::Error>([row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?]);
-    for act in acts.query_map([], |row| Ok((row.get(0)?, row.get(1)?, texts(row)?)))? {
-        let (id, at, [who, act, what, why]): (i64, Millis, [String; 4]) = act?;
+    let acts = db
+        .prepare("SELECT id, at, who, act, what, coalesce(why, '') FROM acts WHERE act NOT LIKE 'audit.%' ORDER BY id");
+    let texts = |row: &Row<'_>| Ok::<_, StoreError>([row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?]);
+    for act in acts.all::<_, Vec<_>>(NONE, |row| Ok((row.get(0)?, row.get(1)?, texts(row)?)))? {
+        let (id, at, [who, act, what, why]): (i64, Millis, [String; 4]) = act;
         let told = format!("{what} {why}");
         let tells = person.values.is_in(&what) || person.values.is_in(&why);
         if tells || person.names(&told) {
@@ -687,10 +682,8 @@ fn each_row(db: &Connection, column: Column, mut look: impl FnMut(&Key, &str) ->
 
 /// Leaves of a finished event what names nobody: of an own one its ids and what became of it.
 fn empty(db: &Connection, id: i64, person: &Person, keys: &Sealing) -> Result<()> {
-    let found = db
-        .prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1 AND state > 3"))?
-        .query_row([id], event)
-        .optional()?;
+    let found =
+        db.prepare(format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1 AND state > 3")).first([id], event)?;
     let Some(found) = found else { return Ok(()) };
     let hidden = |text: &str| person.values.without(text).unwrap_or_else(|| text.to_owned());
     let (payload, reason, detail) = match person.is_own(&found) {
@@ -711,19 +704,19 @@ fn empty(db: &Connection, id: i64, person: &Person, keys: &Sealing) -> Result<()
     values::REASONS.put(db, &key, as_value(reason))?;
     values::DETAILS.put(db, &key, as_value(detail))?;
     if person.is_own(&found) {
-        let runs: Vec<i64> = db
-            .prepare_cached("SELECT run FROM run_events WHERE event = ?1")?
-            .query_map([id], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+        let runs: Vec<i64> = db.prepare("SELECT run FROM run_events WHERE event = ?1").all([id], |row| row.get(0))?;
         for run in runs {
             shorten_error(db, run, &person.values)?;
         }
     }
     // A choice may be a candidate's name.
     let answer = found.resolution.as_deref().map(|answer| person.values.hidden_in_own(answer));
-    db.prepare_cached("UPDATE events SET kept = ?2, choices = NULL, resolution = ?3 WHERE id = ?1")?
-        .execute(params![id, Kept::Forgotten as i64, answer])?;
-    db.prepare_cached("UPDATE run_events SET answer = ?2 WHERE event = ?1 AND answer IS NOT NULL")?
+    db.prepare("UPDATE events SET kept = ?2, choices = NULL, resolution = ?3 WHERE id = ?1").execute(params![
+        id,
+        Kept::Forgotten as i64,
+        answer
+    ])?;
+    db.prepare("UPDATE run_events SET answer = ?2 WHERE event = ?1 AND answer IS NOT NULL")
         .execute(params![id, answer])?;
     search::keep_words_of(db, id, &BTreeMap::new(), keys)
 }
@@ -774,7 +767,7 @@ impl Protection for SqliteStore {
             }
             let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1");
             for id in &person.events {
-                dossier.events.extend(db.prepare_cached(&sql)?.query_row([id], event).optional()?);
+                dossier.events.extend(db.prepare(&sql).first([id], event)?);
             }
             let mut known = BTreeSet::new();
             dossier.links.retain(|link| {
@@ -875,12 +868,12 @@ impl Protection for SqliteStore {
         let telling = survey.acts.iter().filter(|act| act.tells).map(|act| act.id);
         self.each(telling.collect(), mask).await?;
         let remove = |db: &Connection, (name, by): &(String, String)| {
-            db.prepare_cached("DELETE FROM views WHERE name = ?1 AND by = ?2")?.execute([name, by])?;
+            db.prepare("DELETE FROM views WHERE name = ?1 AND by = ?2").execute([name, by])?;
             Ok(())
         };
         self.each(survey.views, remove).await?;
         let remove = |db: &Connection, key: &Key| {
-            db.prepare_cached("DELETE FROM notes WHERE event = ?1")?.execute(rusqlite::params_from_iter(key))?;
+            db.prepare("DELETE FROM notes WHERE event = ?1").execute(key)?;
             Ok(())
         };
         self.each(survey.own_notes, remove).await?;

@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, so that a commit survives a power cut.
 
 pub mod copy;
+mod engine;
 mod events;
 mod forgetting;
 mod packing;
@@ -31,12 +32,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ring::rand::SecureRandom;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection as Sqlite, OpenFlags};
 
 use self::place::Place;
 use self::room::Room;
 pub use self::sealing::{KeyId, Keys, fresh_key};
 use self::writer::Writer;
+use super::sql::{Connection, NONE, Row, params};
 use super::*;
 
 /// One entry per format: entry n brings format n to n+1. Published entries never change.
@@ -72,7 +74,7 @@ pub struct SqliteStore {
     writer: Writer,
     /// How much must fit until it takes writes again.
     room: Mutex<Room>,
-    readers: Arc<Mutex<Vec<Connection>>>,
+    readers: Arc<Mutex<Vec<Sqlite>>>,
     /// When the last sweep was; 0 before the first.
     swept: AtomicI64,
     /// Until when what finished was looked at whether less of it is to be kept, by flow.
@@ -116,7 +118,7 @@ impl SqliteStore {
             tracing::warn!(path = %path.display(), "there was no database: a new one is made, which knows of nothing that was done before");
         }
         for_its_user_alone(path)?;
-        let mut connection = Connection::open(path)?;
+        let mut connection = Sqlite::open(path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.execute_batch(
             "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
@@ -168,7 +170,7 @@ impl SqliteStore {
 }
 
 /// However many statements look at the store, they see one moment of it.
-fn at_one_moment<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+fn at_one_moment<T>(connection: &Sqlite, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     execute(connection, "BEGIN")?;
     let result = read(connection);
     execute(connection, "COMMIT")?;
@@ -176,8 +178,8 @@ fn at_one_moment<T>(connection: &Connection, read: impl FnOnce(&Connection) -> R
 }
 
 /// A statement that is parsed once.
-fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([])?;
+fn execute(connection: &Connection, sql: &str) -> Result<()> {
+    connection.prepare(sql).execute(NONE)?;
     Ok(())
 }
 
@@ -210,8 +212,8 @@ fn for_its_user_alone(_: &Path) -> Result<()> {
     Ok(())
 }
 
-fn open_reader(path: &Path, keys: &Keys) -> Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+fn open_reader(path: &Path, keys: &Keys) -> Result<Sqlite> {
+    let connection = Sqlite::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.execute_batch("PRAGMA cache_size=-4096;")?;
     prepare(&connection, keys)?;
@@ -219,7 +221,7 @@ fn open_reader(path: &Path, keys: &Keys) -> Result<Connection> {
 }
 
 /// Statements are parsed once, and keep their plans whatever is bound to them; they seal and open values.
-fn prepare(connection: &Connection, keys: &Keys) -> Result<()> {
+fn prepare(connection: &Sqlite, keys: &Keys) -> Result<()> {
     sealing::register(connection, keys)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -240,7 +242,7 @@ fn lock_beside(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn migrate(connection: &mut Connection) -> Result<()> {
+fn migrate(connection: &mut Sqlite) -> Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let known = MIGRATIONS.len() as i64;
@@ -251,7 +253,7 @@ fn migrate(connection: &mut Connection) -> Result<()> {
         transaction.execute_batch(step)?;
     }
     if found < trail::FORMAT {
-        trail::chain_old(&transaction)?;
+        trail::chain_old(&*transaction)?;
     }
     transaction.pragma_update(None, "user_version", known)?;
     transaction.commit()?;
@@ -263,10 +265,8 @@ impl Memory for SqliteStore {
     async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>> {
         let (flow, key) = (flow.to_owned(), key.to_owned());
         self.read(move |db| {
-            Ok(db
-                .prepare_cached("SELECT unseal('storage', flow, key, value) FROM storage WHERE flow = ?1 AND key = ?2")?
-                .query_row([flow, key], |row| row.get(0))
-                .optional()?)
+            db.prepare("SELECT unseal('storage', flow, key, value) FROM storage WHERE flow = ?1 AND key = ?2")
+                .first([flow, key], |row| row.get(0))
         })
         .await
     }
@@ -280,20 +280,18 @@ impl Memory for SqliteStore {
     ) -> Result<Option<Vec<(String, String)>>> {
         let (flow, prefix) = (flow.to_owned(), prefix.to_owned());
         self.read(move |db| {
-            let mut select = db.prepare_cached(
+            let select = db.prepare(
                 "SELECT key, unseal('storage', flow, key, value) FROM storage WHERE flow = ?1 AND key >= ?2 \
                  AND substr(key, 1, length(?2)) = ?2 ORDER BY key LIMIT ?3",
-            )?;
+            );
             let (mut entries, mut bytes) = (Vec::new(), 0);
-            for entry in select.query_map(params![flow, prefix, limit], |row| Ok((row.get(0)?, row.get(1)?)))? {
-                let (key, value): (String, String) = entry?;
+            select.each(params![flow, prefix, limit], |row| {
+                let (key, value): (String, String) = (row.get(0)?, row.get(1)?);
                 bytes += (key.len() + value.len()) as u64;
-                if bytes > most {
-                    return Ok(None);
-                }
                 entries.push((key, value));
-            }
-            Ok(Some(entries))
+                Ok(bytes <= most)
+            })?;
+            Ok((bytes <= most).then_some(entries))
         })
         .await
     }
@@ -301,10 +299,8 @@ impl Memory for SqliteStore {
     async fn storage_size(&self, flow: &str) -> Result<u64> {
         let flow = flow.to_owned();
         self.read(move |db| {
-            let size: Option<i64> = db
-                .prepare_cached("SELECT bytes FROM storage_bytes WHERE flow = ?1")?
-                .query_row([flow], |row| row.get(0))
-                .optional()?;
+            let size: Option<i64> =
+                db.prepare("SELECT bytes FROM storage_bytes WHERE flow = ?1").first([flow], |row| row.get(0))?;
             Ok(size.unwrap_or_default().unsigned_abs())
         })
         .await
@@ -337,8 +333,8 @@ impl Memory for SqliteStore {
     async fn wakes_planned(&self, flow: &str) -> Result<u64> {
         let flow = flow.to_owned();
         self.read(move |db| {
-            let mut count = db.prepare_cached("SELECT count(*) FROM wakes WHERE flow = ?1")?;
-            Ok(count.query_row([flow], |row| row.get::<_, i64>(0))?.unsigned_abs())
+            let count = db.prepare("SELECT count(*) FROM wakes WHERE flow = ?1");
+            Ok(count.one([flow], |row| row.get::<i64>(0))?.unsigned_abs())
         })
         .await
     }
@@ -354,13 +350,13 @@ impl Store for SqliteStore {
                 let now = crate::time::now();
                 let mut fresh = 0;
                 for event in &intake.events {
-                    fresh += events::insert(db, event, intake.lane, now)?;
+                    fresh += u64::from(events::insert(db, event, intake.lane, now)?.is_some());
                 }
                 if let Some((source, position)) = &intake.position {
-                    db.prepare_cached(
+                    db.prepare(
                         "INSERT INTO positions (source, position, at) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (source) DO UPDATE SET position = ?2, at = ?3",
-                    )?
+                    )
                     .execute(params![source, position, now])?;
                 }
                 if let Some((source, seen)) = &intake.seen {
@@ -374,9 +370,7 @@ impl Store for SqliteStore {
     async fn position(&self, source: &str) -> Result<Option<String>> {
         let source = source.to_owned();
         self.read(move |db| {
-            Ok(db
-                .query_row("SELECT position FROM positions WHERE source = ?1", [source], |row| row.get(0))
-                .optional()?)
+            db.prepare("SELECT position FROM positions WHERE source = ?1").first([source], |row| row.get(0))
         })
         .await
     }
@@ -411,10 +405,8 @@ impl Store for SqliteStore {
 
     async fn abandoned(&self) -> Result<Vec<Run>> {
         self.read(|db| {
-            let ids: Vec<i64> = db
-                .prepare("SELECT id FROM runs WHERE finished_at IS NULL ORDER BY id")?
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+            let ids: Vec<i64> =
+                db.prepare("SELECT id FROM runs WHERE finished_at IS NULL ORDER BY id").all(NONE, |row| row.get(0))?;
             ids.into_iter().filter_map(|id| runs::run(db, RunId(id)).transpose()).collect()
         })
         .await
@@ -472,11 +464,11 @@ impl Store for SqliteStore {
 
     async fn unpacked(&self) -> Result<u64> {
         self.read(|db| {
-            let count: i64 = db.query_row(
-                "SELECT count(*) FROM runs INDEXED BY runs_unpacked WHERE packed = 0 AND finished_at IS NOT NULL",
-                [],
-                |row| row.get(0),
-            )?;
+            let count: i64 = db
+                .prepare(
+                    "SELECT count(*) FROM runs INDEXED BY runs_unpacked WHERE packed = 0 AND finished_at IS NOT NULL",
+                )
+                .one(NONE, |row| row.get(0))?;
             Ok(count.unsigned_abs())
         })
         .await
@@ -500,9 +492,8 @@ impl Store for SqliteStore {
         let id = id.to_owned();
         self.read(move |db| {
             let rows = db
-                .prepare(&format!("SELECT {} FROM links WHERE b1_id = ?1 OR salesforce_id = ?1", runs::LINK_COLUMNS))?
-                .query_map([id], runs::link)?
-                .collect::<rusqlite::Result<_>>()?;
+                .prepare(format!("SELECT {} FROM links WHERE b1_id = ?1 OR salesforce_id = ?1", runs::LINK_COLUMNS))
+                .all([id], runs::link)?;
             Ok(rows)
         })
         .await
@@ -512,12 +503,11 @@ impl Store for SqliteStore {
         let (scope, from, to) = (format!("|{salesforce}"), after.max(prefix).to_owned(), format!("{prefix}~"));
         self.read(move |db| {
             let ids = db
-                .prepare_cached(
+                .prepare(
                     "SELECT DISTINCT salesforce_id FROM links WHERE salesforce_id > ?1 AND salesforce_id < ?2 \
                      AND substr(scope, -length(?3)) = ?3 ORDER BY salesforce_id LIMIT ?4",
-                )?
-                .query_map(rusqlite::params![from, to, scope, limit], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+                )
+                .all(params![from, to, scope, limit], |row| row.get(0))?;
             Ok(ids)
         })
         .await
@@ -529,13 +519,8 @@ impl Store for SqliteStore {
 
     async fn event(&self, id: EventId) -> Result<Option<Event>> {
         self.read(move |db| {
-            Ok(db
-                .query_row(
-                    &format!("SELECT {} FROM events WHERE id = ?1", events::EVENT_COLUMNS),
-                    [id.0],
-                    events::event,
-                )
-                .optional()?)
+            db.prepare(format!("SELECT {} FROM events WHERE id = ?1", events::EVENT_COLUMNS))
+                .first([id.0], events::event)
         })
         .await
     }
@@ -547,8 +532,8 @@ impl Store for SqliteStore {
                     "SELECT r.id, r.flow, r.release, r.started_at, r.finished_at, unseal('runs.error', r.id, r.error), \
                      (SELECT count(*) FROM run_events n WHERE n.run = r.id), r.kept \
                      FROM run_events e JOIN runs r ON r.id = e.run WHERE e.event = ?1 ORDER BY r.id",
-                )?
-                .query_map([event.0], |row| {
+                )
+                .all([event.0], |row| {
                     Ok(RunRecord {
                         id: RunId(row.get(0)?),
                         flow: row.get(1)?,
@@ -559,8 +544,7 @@ impl Store for SqliteStore {
                         events: row.get(6)?,
                         kept: events::kept(row, 7)?,
                     })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
+                })?;
             Ok(rows)
         })
         .await
@@ -618,7 +602,7 @@ impl Store for SqliteStore {
     async fn questions_revision(&self) -> Result<u64> {
         self.read(|db| {
             let number: i64 =
-                db.query_row("SELECT number FROM revisions WHERE name = 'review'", [], |row| row.get(0))?;
+                db.prepare("SELECT number FROM revisions WHERE name = 'review'").one(NONE, |row| row.get(0))?;
             Ok(number.unsigned_abs())
         })
         .await
@@ -666,10 +650,10 @@ impl Store for SqliteStore {
     async fn grant(&self, grant: Grant) -> Result<()> {
         self.writer
             .run(move |db| {
-                db.execute(
+                db.prepare(
                     "INSERT OR REPLACE INTO grants (digest, plugin, permissions, granted_at) VALUES (?1, ?2, ?3, ?4)",
-                    params![grant.digest, grant.plugin, grant.permissions, grant.granted_at],
-                )?;
+                )
+                .execute(params![grant.digest, grant.plugin, grant.permissions, grant.granted_at])?;
                 Ok(())
             })
             .await
@@ -678,13 +662,8 @@ impl Store for SqliteStore {
     async fn granted(&self, digest: &str) -> Result<Option<Grant>> {
         let digest = digest.to_owned();
         self.read(move |db| {
-            Ok(db
-                .query_row(
-                    "SELECT digest, plugin, permissions, granted_at FROM grants WHERE digest = ?1",
-                    [digest],
-                    grant,
-                )
-                .optional()?)
+            db.prepare("SELECT digest, plugin, permissions, granted_at FROM grants WHERE digest = ?1")
+                .first([digest], grant)
         })
         .await
     }
@@ -692,14 +671,11 @@ impl Store for SqliteStore {
     async fn last_grant(&self, plugin: &str) -> Result<Option<Grant>> {
         let plugin = plugin.to_owned();
         self.read(move |db| {
-            Ok(db
-                .query_row(
-                    "SELECT digest, plugin, permissions, granted_at FROM grants WHERE plugin = ?1 \
+            db.prepare(
+                "SELECT digest, plugin, permissions, granted_at FROM grants WHERE plugin = ?1 \
                      ORDER BY granted_at DESC LIMIT 1",
-                    [plugin],
-                    grant,
-                )
-                .optional()?)
+            )
+            .first([plugin], grant)
         })
         .await
     }
@@ -712,8 +688,9 @@ impl Store for SqliteStore {
                 ring::rand::SystemRandom::new()
                     .fill(&mut fresh)
                     .map_err(|_| StoreError::Database("the system gives no random bytes".into()))?;
-                db.execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)", params![name, fresh])?;
-                Ok(db.query_row("SELECT value FROM secrets WHERE name = ?1", [name], |row| row.get(0))?)
+                db.prepare("INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)")
+                    .execute(params![name, fresh])?;
+                db.prepare("SELECT value FROM secrets WHERE name = ?1").one([name], |row| row.get(0))
             })
             .await
     }
@@ -783,7 +760,7 @@ impl Store for SqliteStore {
             move |db: &Connection| {
                 let (now, text) = (crate::time::now(), " ".repeat(bytes));
                 let put = "INSERT OR REPLACE INTO positions (source, position, at) VALUES ('health', ?1, ?2)";
-                db.execute(put, params![text, now])?;
+                db.prepare(put).execute(params![text, now])?;
                 Ok(())
             }
         };
@@ -807,7 +784,7 @@ fn until(db: &Connection, mut retention: Retention, full: Millis) -> Result<Rete
     Ok(retention)
 }
 
-fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+fn grant(row: &Row<'_>) -> Result<Grant> {
     Ok(Grant { digest: row.get(0)?, plugin: row.get(1)?, permissions: row.get(2)?, granted_at: row.get(3)? })
 }
 

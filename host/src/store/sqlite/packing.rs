@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufWriter;
 use std::time::Instant;
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serializer;
 use serde::ser::SerializeSeq;
 
 use super::retention::BITE;
 use super::{Keys, runs, search};
+use crate::store::sql::{Connection, params};
 use crate::store::{JournalEntry, Kept, Result, RunId, StoreError};
 
 /// Runs packed at once.
@@ -30,11 +30,10 @@ pub(super) struct Packed {
 /// The oldest runs that ended and are not packed yet.
 pub(super) fn unpacked(db: &Connection) -> Result<Vec<Packed>> {
     let ids: Vec<i64> = db
-        .prepare_cached(
+        .prepare(
             "SELECT id FROM runs INDEXED BY runs_unpacked WHERE packed = 0 AND finished_at IS NOT NULL ORDER BY id LIMIT ?1",
-        )?
-        .query_map([RUNS], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        )
+        .all([RUNS], |row| row.get(0))?;
     let mut packed = Vec::with_capacity(ids.len());
     let mut bytes = 0;
     for run in ids {
@@ -83,16 +82,15 @@ pub(super) fn keep(db: &Connection, packed: &[Packed], keeps: &BTreeMap<String, 
     let mut kept = 0;
     for one in packed {
         // A run that was removed meanwhile stays removed; one that another process packed is packed.
-        let there =
-            db.prepare_cached("UPDATE runs SET packed = 1 WHERE id = ?1 AND packed = 0")?.execute([one.run])? == 1;
+        let there = db.prepare("UPDATE runs SET packed = 1 WHERE id = ?1 AND packed = 0").execute([one.run])? == 1;
         if let (true, Some(entries)) = (there, &one.entries) {
-            db.prepare_cached("INSERT INTO packed (run, entries) VALUES (?1, seal('packed', ?1, ?2))")?
+            db.prepare("INSERT INTO packed (run, entries) VALUES (?1, seal('packed', ?1, ?2))")
                 .execute(params![one.run, entries])?;
             for subject in &one.subjects {
-                db.prepare_cached("INSERT INTO packed_subjects (subject, run) VALUES (?1, ?2)")?
+                db.prepare("INSERT INTO packed_subjects (subject, run) VALUES (?1, ?2)")
                     .execute(params![subject, one.run])?;
             }
-            db.prepare_cached("DELETE FROM journal WHERE run = ?1")?.execute([one.run])?;
+            db.prepare("DELETE FROM journal WHERE run = ?1").execute([one.run])?;
         }
         if there {
             search::keep_words(db, one.run, keeps, keys)?;
@@ -108,9 +106,8 @@ pub(super) fn keep(db: &Connection, packed: &[Packed], keeps: &BTreeMap<String, 
 /// All entries of a run, in order; of one that is not packed its rows.
 pub(super) fn journal(db: &Connection, run: RunId) -> Result<Vec<JournalEntry>> {
     let packed: Option<Vec<u8>> = db
-        .prepare_cached("SELECT unseal('packed', run, entries) FROM packed WHERE run = ?1")?
-        .query_row([run.0], |row| row.get(0))
-        .optional()?;
+        .prepare("SELECT unseal('packed', run, entries) FROM packed WHERE run = ?1")
+        .first([run.0], |row| row.get(0))?;
     match packed {
         Some(packed) => unpack(&packed),
         None => runs::unpacked_journal(db, run),
@@ -121,9 +118,8 @@ pub(super) fn journal(db: &Connection, run: RunId) -> Result<Vec<JournalEntry>> 
 pub(super) fn about(db: &Connection, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
     let mut found = runs::unpacked_about(db, subject, limit)?;
     let packed: Vec<i64> = db
-        .prepare_cached("SELECT run FROM packed_subjects WHERE subject = ?1 ORDER BY run DESC LIMIT ?2")?
-        .query_map(params![subject, limit], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+        .prepare("SELECT run FROM packed_subjects WHERE subject = ?1 ORDER BY run DESC LIMIT ?2")
+        .all(params![subject, limit], |row| row.get(0))?;
     for run in packed {
         let mut own = journal(db, RunId(run))?;
         own.retain(|entry| entry.subject == subject);

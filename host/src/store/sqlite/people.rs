@@ -1,25 +1,25 @@
 //! People in SQL: accounts, sessions, tokens, and the audit trail.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{SqliteStore, trail};
+use crate::store::sql::{Connection, NONE, Row, params};
 use crate::store::trail::{Head, Page};
 use crate::store::*;
 
 /// A session that nobody used for so long is over.
 const IDLE: Millis = 12 * 3_600_000;
 
-fn unknown(what: &'static str, word: &str) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("{what} {word:?}").into())
+fn unknown(what: &'static str, word: &str) -> StoreError {
+    StoreError::Corrupt(format!("{what} {word:?}"))
 }
 
-fn role(row: &Row<'_>, place: &str) -> rusqlite::Result<Role> {
+fn role(row: &Row<'_>, place: &str) -> Result<Role> {
     let word: String = row.get(place)?;
     word.parse().map_err(|_| unknown("role", &word))
 }
 
-fn flows(row: &Row<'_>) -> rusqlite::Result<Option<Vec<String>>> {
+fn flows(row: &Row<'_>) -> Result<Option<Vec<String>>> {
     let text: Option<String> = row.get("flows")?;
     // What cannot be read allows nothing.
     Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
@@ -29,7 +29,7 @@ fn flows_text(flows: &Option<Vec<String>>) -> Option<String> {
     flows.as_ref().map(|flows| serde_json::to_string(flows).unwrap_or_default())
 }
 
-fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+fn account(row: &Row<'_>) -> Result<Account> {
     let (issuer, subject): (Option<String>, Option<String>) = (row.get("issuer")?, row.get("subject")?);
     Ok(Account {
         name: row.get("name")?,
@@ -42,7 +42,7 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     })
 }
 
-fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+fn session(row: &Row<'_>) -> Result<Session> {
     Ok(Session {
         id: row.get("id")?,
         account: row.get("account")?,
@@ -55,19 +55,12 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
-fn purpose(row: &Row<'_>) -> rusqlite::Result<Purpose> {
+fn purpose(row: &Row<'_>) -> Result<Purpose> {
     let word: String = row.get("purpose")?;
-    let unknown = || {
-        rusqlite::Error::FromSqlConversionFailure(
-            0,
-            rusqlite::types::Type::Text,
-            format!("the purpose {word:?}").into(),
-        )
-    };
-    Purpose::from_stored(&word).ok_or_else(unknown)
+    Purpose::from_stored(&word).ok_or_else(|| unknown("the purpose", &word))
 }
 
-fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+fn token(row: &Row<'_>) -> Result<Token> {
     Ok(Token {
         id: row.get("id")?,
         name: row.get("name")?,
@@ -82,7 +75,7 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     })
 }
 
-fn act(row: &Row<'_>) -> rusqlite::Result<Act> {
+fn act(row: &Row<'_>) -> Result<Act> {
     let (via, outcome): (String, String) = (row.get("via")?, row.get("outcome")?);
     Ok(Act {
         id: row.get("id")?,
@@ -99,17 +92,14 @@ fn act(row: &Row<'_>) -> rusqlite::Result<Act> {
 }
 
 fn one_account(db: &Connection, name: &str) -> Result<Option<Account>> {
-    Ok(db.prepare_cached("SELECT * FROM accounts WHERE name = ?1")?.query_row([name], account).optional()?)
+    db.prepare("SELECT * FROM accounts WHERE name = ?1").first([name], account)
 }
 
 #[async_trait]
 impl People for SqliteStore {
     async fn accounts(&self) -> Result<Vec<Account>> {
         self.read(|db| {
-            let rows = db
-                .prepare("SELECT * FROM accounts ORDER BY name")?
-                .query_map([], account)?
-                .collect::<rusqlite::Result<_>>()?;
+            let rows = db.prepare("SELECT * FROM accounts ORDER BY name").all(NONE, account)?;
             Ok(rows)
         })
         .await
@@ -129,12 +119,11 @@ impl People for SqliteStore {
             let (issuer, subject) = account.outside.as_ref().map(|own| (&own.issuer, &own.subject)).unzip();
             let may = |account: &Account| (account.role, account.flows.clone(), account.password.clone());
             if before.is_some_and(|before| may(&before) != may(&account)) {
-                db.execute("DELETE FROM sessions WHERE account = ?1 AND id IS NOT ?2", params![account.name, kept])?;
+                db.prepare("DELETE FROM sessions WHERE account = ?1 AND id IS NOT ?2")
+                    .execute(params![account.name, kept])?;
             }
-            db.execute(
-                "INSERT INTO accounts (name, role, flows, password, made_at, last_seen, issuer, subject) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO UPDATE SET role = ?2, flows = ?3, password = ?4",
-                params![
+            db.prepare("INSERT INTO accounts (name, role, flows, password, made_at, last_seen, issuer, subject) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO UPDATE SET role = ?2, flows = ?3, password = ?4").execute(params![
                     account.name,
                     account.role.word(),
                     flows_text(&account.flows),
@@ -143,8 +132,7 @@ impl People for SqliteStore {
                     account.last_seen,
                     issuer,
                     subject
-                ],
-            )?;
+                ])?;
             Ok(true)
         };
         self.writer.run(put).await
@@ -153,34 +141,33 @@ impl People for SqliteStore {
     async fn account_remove(&self, name: &str) -> Result<bool> {
         let name = name.to_owned();
         let remove = move |db: &Connection| {
-            db.execute("DELETE FROM sessions WHERE account = ?1", [&name])?;
-            db.execute("DELETE FROM tokens WHERE by = ?1", [&name])?;
-            Ok(db.execute("DELETE FROM accounts WHERE name = ?1", [&name])? == 1)
+            db.prepare("DELETE FROM sessions WHERE account = ?1").execute([&name])?;
+            db.prepare("DELETE FROM tokens WHERE by = ?1").execute([&name])?;
+            Ok(db.prepare("DELETE FROM accounts WHERE name = ?1").execute([&name])? == 1)
         };
         self.writer.run(remove).await
     }
 
     async fn session_begin(&self, session: Session) -> Result<()> {
         let begin = move |db: &Connection| {
-            db.execute(
-                "DELETE FROM sessions WHERE ends_at <= ?1 OR last_seen <= ?1 - ?2",
-                params![session.since, IDLE],
-            )?;
-            db.execute("UPDATE accounts SET last_seen = ?2 WHERE name = ?1", params![session.account, session.since])?;
-            db.execute(
+            db.prepare("DELETE FROM sessions WHERE ends_at <= ?1 OR last_seen <= ?1 - ?2")
+                .execute(params![session.since, IDLE])?;
+            db.prepare("UPDATE accounts SET last_seen = ?2 WHERE name = ?1")
+                .execute(params![session.account, session.since])?;
+            db.prepare(
                 "INSERT INTO sessions (id, account, csrf, since, last_seen, ends_at, address, agent) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![
-                    session.id,
-                    session.account,
-                    session.csrf,
-                    session.since,
-                    session.last_seen,
-                    session.ends_at,
-                    session.address,
-                    session.agent
-                ],
-            )?;
+            )
+            .execute(params![
+                session.id,
+                session.account,
+                session.csrf,
+                session.since,
+                session.last_seen,
+                session.ends_at,
+                session.address,
+                session.agent
+            ])?;
             Ok(())
         };
         self.writer.run(begin).await
@@ -189,10 +176,8 @@ impl People for SqliteStore {
     async fn session(&self, id: &str, now: Millis) -> Result<Option<Session>> {
         let id = id.to_owned();
         self.read(move |db| {
-            Ok(db
-                .prepare_cached("SELECT * FROM sessions WHERE id = ?1 AND ends_at > ?2 AND last_seen > ?2 - ?3")?
-                .query_row(params![id, now, IDLE], session)
-                .optional()?)
+            db.prepare("SELECT * FROM sessions WHERE id = ?1 AND ends_at > ?2 AND last_seen > ?2 - ?3")
+                .first(params![id, now, IDLE], session)
         })
         .await
     }
@@ -200,11 +185,9 @@ impl People for SqliteStore {
     async fn session_seen(&self, id: &str, now: Millis) -> Result<()> {
         let id = id.to_owned();
         let seen = move |db: &Connection| {
-            db.execute("UPDATE sessions SET last_seen = ?2 WHERE id = ?1", params![id, now])?;
-            db.execute(
-                "UPDATE accounts SET last_seen = ?2 WHERE name = (SELECT account FROM sessions WHERE id = ?1)",
-                params![id, now],
-            )?;
+            db.prepare("UPDATE sessions SET last_seen = ?2 WHERE id = ?1").execute(params![id, now])?;
+            db.prepare("UPDATE accounts SET last_seen = ?2 WHERE name = (SELECT account FROM sessions WHERE id = ?1)")
+                .execute(params![id, now])?;
             Ok(())
         };
         self.writer.run_with(Durability::WithNextCommit, seen).await
@@ -213,9 +196,8 @@ impl People for SqliteStore {
     async fn sessions(&self, now: Millis) -> Result<Vec<Session>> {
         self.read(move |db| {
             let rows = db
-                .prepare("SELECT * FROM sessions WHERE ends_at > ?1 AND last_seen > ?1 - ?2 ORDER BY since DESC")?
-                .query_map(params![now, IDLE], session)?
-                .collect::<rusqlite::Result<_>>()?;
+                .prepare("SELECT * FROM sessions WHERE ends_at > ?1 AND last_seen > ?1 - ?2 ORDER BY since DESC")
+                .all(params![now, IDLE], session)?;
             Ok(rows)
         })
         .await
@@ -223,15 +205,12 @@ impl People for SqliteStore {
 
     async fn session_end(&self, id: &str) -> Result<bool> {
         let id = id.to_owned();
-        self.writer.run(move |db| Ok(db.execute("DELETE FROM sessions WHERE id = ?1", [id])? == 1)).await
+        self.writer.run(move |db| Ok(db.prepare("DELETE FROM sessions WHERE id = ?1").execute([id])? == 1)).await
     }
 
     async fn tokens(&self) -> Result<Vec<Token>> {
         self.read(|db| {
-            let rows = db
-                .prepare("SELECT * FROM tokens ORDER BY made_at DESC")?
-                .query_map([], token)?
-                .collect::<rusqlite::Result<_>>()?;
+            let rows = db.prepare("SELECT * FROM tokens ORDER BY made_at DESC").all(NONE, token)?;
             Ok(rows)
         })
         .await
@@ -240,31 +219,28 @@ impl People for SqliteStore {
     async fn token(&self, digest: &str, now: Millis) -> Result<Option<Token>> {
         let digest = digest.to_owned();
         self.read(move |db| {
-            Ok(db
-                .prepare_cached("SELECT * FROM tokens WHERE digest = ?1 AND expires_at > ?2")?
-                .query_row(params![digest, now], token)
-                .optional()?)
+            db.prepare("SELECT * FROM tokens WHERE digest = ?1 AND expires_at > ?2").first(params![digest, now], token)
         })
         .await
     }
 
     async fn token_put(&self, token: Token) -> Result<()> {
         let put = move |db: &Connection| {
-            db.execute(
+            db.prepare(
                 "INSERT INTO tokens (id, name, digest, role, flows, by, made_at, expires_at, purpose) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    token.id,
-                    token.name,
-                    token.digest,
-                    token.role.word(),
-                    flows_text(&token.flows),
-                    token.by,
-                    token.made_at,
-                    token.expires_at,
-                    token.purpose.word()
-                ],
-            )?;
+            )
+            .execute(params![
+                token.id,
+                token.name,
+                token.digest,
+                token.role.word(),
+                flows_text(&token.flows),
+                token.by,
+                token.made_at,
+                token.expires_at,
+                token.purpose.word()
+            ])?;
             Ok(())
         };
         self.writer.run(put).await
@@ -273,7 +249,7 @@ impl People for SqliteStore {
     async fn token_used(&self, id: &str, now: Millis) -> Result<()> {
         let id = id.to_owned();
         let used = move |db: &Connection| {
-            db.execute("UPDATE tokens SET last_used = ?2 WHERE id = ?1", params![id, now])?;
+            db.prepare("UPDATE tokens SET last_used = ?2 WHERE id = ?1").execute(params![id, now])?;
             Ok(())
         };
         self.writer.run_with(Durability::WithNextCommit, used).await
@@ -281,7 +257,7 @@ impl People for SqliteStore {
 
     async fn token_remove(&self, id: &str) -> Result<bool> {
         let id = id.to_owned();
-        self.writer.run(move |db| Ok(db.execute("DELETE FROM tokens WHERE id = ?1", [id])? == 1)).await
+        self.writer.run(move |db| Ok(db.prepare("DELETE FROM tokens WHERE id = ?1").execute([id])? == 1)).await
     }
 
     async fn act(&self, act: Act) -> Result<()> {
@@ -295,9 +271,8 @@ impl People for SqliteStore {
                     "SELECT * FROM acts WHERE id < ?1 AND (?2 IS NULL OR who = ?2) \
                      AND (?3 IS NULL OR instr(lower(act || ' ' || what || ' ' || coalesce(why, '')), lower(?3)) > 0) \
                      ORDER BY id DESC LIMIT ?4",
-                )?
-                .query_map(params![filter.before.unwrap_or(i64::MAX), filter.who, filter.q, filter.limit.max(1)], act)?
-                .collect::<rusqlite::Result<_>>()?;
+                )
+                .all(params![filter.before.unwrap_or(i64::MAX), filter.who, filter.q, filter.limit.max(1)], act)?;
             Ok(rows)
         })
         .await

@@ -105,15 +105,8 @@ async fn all_bytes(store: &SqliteStore, path: &Path) -> String {
             text.push_str(&String::from_utf8_lossy(&bytes));
         }
     }
-    let runs: Vec<i64> = store
-        .read(|db| {
-            Ok(db
-                .prepare("SELECT run FROM packed")?
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-        .unwrap();
+    let runs: Vec<i64> =
+        store.read(|db| db.prepare("SELECT run FROM packed").all(NONE, |row| row.get(0))).await.unwrap();
     for run in runs {
         for entry in store.journal_read(RunId(run)).await.unwrap() {
             text.push_str(&format!("{entry:?}"));
@@ -537,7 +530,7 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     assert_ne!(store.keys.current().unwrap(), old, "taken up without a restart");
     assert_eq!(store.find(find("maierh")).await.unwrap().len(), 2, "found under either key");
     // Broken off behind the first row, and begun again.
-    let first_row = vec![rusqlite::types::Value::Integer(1)];
+    let first_row = vec![crate::store::sql::Value::Integer(1)];
     store.writer.run(move |db| values::PAYLOADS.reseal(db, &first_row)).await.unwrap();
     assert_eq!(store.seals().await.unwrap().values.len(), 2, "some under each key");
     store.reseal(silent()).await.unwrap();
@@ -550,8 +543,8 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     let swapped = store
         .writer
         .run(|db| {
-            db.execute("UPDATE events SET payload = (SELECT payload FROM events WHERE id = 1) WHERE id = 2", [])?;
-            Ok(())
+            db.prepare("UPDATE events SET payload = (SELECT payload FROM events WHERE id = 1) WHERE id = 2")
+                .execute(NONE)
         })
         .await;
     swapped.unwrap();
@@ -574,7 +567,7 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
 async fn words_like(store: &SqliteStore, word: &'static str) -> i64 {
     let count = move |db: &Connection| {
         let sql = "SELECT count(*) FROM words WHERE words MATCH ?1";
-        Ok(db.query_row(sql, [format!("\"{word}\"*")], |row| row.get(0))?)
+        db.prepare(sql).one([format!("\"{word}\"*")], |row| row.get(0))
     };
     store.read(count).await.unwrap()
 }
@@ -589,7 +582,7 @@ async fn sealing_that_was_broken_off_before_the_words_is_gone_on_with() {
         run(&store, "accounts", vec![call(0, "003A", anna())], done).await;
         store.pack(&BTreeMap::new()).await.unwrap();
         // The event is there longer than its run.
-        store.writer.run(|db| Ok(db.execute_batch("DELETE FROM run_events WHERE event = 2")?)).await.unwrap();
+        store.writer.run(|db| db.prepare("DELETE FROM run_events WHERE event = 2").execute(NONE)).await.unwrap();
         assert_eq!(words_like(&store, "maierhofer").await, 2);
     }
     std::fs::write(&file, fresh_key().unwrap()).unwrap();

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use ring::hmac;
-use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
 use super::{Keys, SqliteStore, packing, retention, search, values};
 use crate::personal::Values;
+use crate::store::sql::{Connection, Value as Sql, params};
 use crate::store::*;
 
 /// Events looked at at once.
@@ -72,7 +71,7 @@ impl Was {
     }
 
     fn of(db: &Connection, sql: &str, id: i64) -> Result<Option<Self>> {
-        Ok(db.prepare_cached(sql)?.query_row([id], |row| Ok(Self(row.get(0)?, row.get(1)?))).optional()?)
+        db.prepare(sql).first([id], |row| Ok(Self(row.get(0)?, row.get(1)?)))
     }
 }
 
@@ -120,12 +119,11 @@ impl SqliteStore {
 
 fn look(db: &Connection, flow: &str, kept: Kept, from: Millis, hashing: &Hashing) -> Result<Found> {
     let finished: Vec<(i64, Millis)> = db
-        .prepare_cached(&format!(
+        .prepare(format!(
             "SELECT id, finished_at FROM events INDEXED BY events_finished WHERE finished_at IS NOT NULL AND finished_at >= ?1 \
              AND state > 3 AND flow = ?2 AND (kept < ?3 OR kept = {FORGOTTEN}) ORDER BY finished_at LIMIT ?4",
-        ))?
-        .query_map(params![from, flow, kept as i64, EVENTS], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+        ))
+        .all(params![from, flow, kept as i64, EVENTS], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let more = finished.len() == EVENTS as usize;
     let mut until = finished.last().map_or(from, |(_, at)| *at);
     let (mut less, mut runs) = (Vec::new(), BTreeSet::new());
@@ -155,21 +153,18 @@ fn less_of(
     known: &mut BTreeSet<i64>,
 ) -> Result<Option<Less>> {
     let runs: Vec<(i64, bool, bool)> = db
-        .prepare_cached(&format!(
+        .prepare(format!(
             "SELECT r.id, r.packed = 1, (r.kept < ?2 OR r.kept = {FORGOTTEN}) AND NOT EXISTS (SELECT 1 FROM run_events AS n JOIN events AS e ON e.id = n.event \
              WHERE n.run = r.id AND e.state < 4) FROM run_events AS own JOIN runs AS r ON r.id = own.run WHERE own.event = ?1",
-        ))?
-        .query_map(params![event, kept as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<_>>()?;
+        ))
+        .all(params![event, kept as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     if runs.iter().any(|(_, packed, _)| !packed) {
         return Ok(None);
     }
     let Some(was) = Was::event(db, event)? else { return Ok(None) };
     let columns = super::events::EVENT_COLUMNS;
-    let told = db
-        .prepare_cached(&format!("SELECT {columns} FROM events WHERE id = ?1"))?
-        .query_row([event], super::events::event)
-        .optional()?;
+    let told =
+        db.prepare(format!("SELECT {columns} FROM events WHERE id = ?1")).first([event], super::events::event)?;
     let Some(told) = told else { return Ok(None) };
     let mut values = Values::of_anybody();
     let mut payload: Value = serde_json::from_str(&told.payload).unwrap_or_default();
@@ -259,23 +254,23 @@ fn keep_less_of(db: &Connection, less: &Less, kept: Kept, keys: &Keys) -> Result
     }
     // One that was made ready meanwhile stays as it is, and its runs with it.
     let changed = db
-        .prepare_cached(
+        .prepare(
             "UPDATE events SET payload = seal('events.payload', flow, topic, dedup, ?2), reason = seal('events.reason', flow, topic, dedup, ?3), \
              detail = seal('events.detail', flow, topic, dedup, ?4), kept = ?5, choices = NULL, resolution = ?7 WHERE id = ?1 AND state > 3 AND finished_at = ?6",
-        )?
+        )
         .execute(params![less.id, less.payload, less.reason, less.detail, kept as i64, less.finished_at, less.answer])?;
     if changed == 0 {
         return Ok(true);
     }
-    db.prepare_cached("UPDATE run_events SET answer = ?2 WHERE event = ?1 AND answer IS NOT NULL")?
+    db.prepare("UPDATE run_events SET answer = ?2 WHERE event = ?1 AND answer IS NOT NULL")
         .execute(params![less.id, less.answer])?;
     search::keep_words_of(db, less.id, &BTreeMap::new(), keys)?;
     for run in &less.runs {
         let unfinished: bool = db
-            .prepare_cached(
+            .prepare(
                 "SELECT EXISTS (SELECT 1 FROM run_events AS n JOIN events AS e ON e.id = n.event WHERE n.run = ?1 AND e.state < 4)",
-            )?
-            .query_row([run.id], |row| row.get(0))?;
+            )
+            .one([run.id], |row| row.get(0))?;
         if !unfinished {
             replace_journal(db, run.id, run.journal.as_deref(), kept)?;
             if let Some(error) = &run.error {
@@ -290,15 +285,15 @@ fn keep_less_of(db: &Connection, less: &Less, kept: Kept, keys: &Keys) -> Result
 pub(super) fn replace_journal(db: &Connection, run: i64, journal: Option<&[u8]>, kept: Kept) -> Result<()> {
     match journal {
         Some(journal) => {
-            db.prepare_cached("UPDATE packed SET entries = seal('packed', ?1, ?2) WHERE run = ?1")?
+            db.prepare("UPDATE packed SET entries = seal('packed', ?1, ?2) WHERE run = ?1")
                 .execute(params![run, journal])?;
         }
         None => {
-            db.prepare_cached("DELETE FROM packed WHERE run = ?1")?.execute([run])?;
-            db.prepare_cached("DELETE FROM packed_subjects WHERE run = ?1")?.execute([run])?;
+            db.prepare("DELETE FROM packed WHERE run = ?1").execute([run])?;
+            db.prepare("DELETE FROM packed_subjects WHERE run = ?1").execute([run])?;
         }
     }
-    db.prepare_cached("UPDATE runs SET kept = ?2 WHERE id = ?1")?.execute(params![run, kept as i64])?;
+    db.prepare("UPDATE runs SET kept = ?2 WHERE id = ?1").execute(params![run, kept as i64])?;
     Ok(())
 }
 

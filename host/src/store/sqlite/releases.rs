@@ -1,7 +1,6 @@
 //! Releases in SQL: what each flow may run, which one is live, and what each is made of.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
+use crate::store::sql::{Connection, NONE, Row, params};
 use crate::store::*;
 
 /// Releases of a flow that are kept however old they are: those that were live last.
@@ -20,17 +19,16 @@ pub(super) fn packed(content: Content) -> Result<Content> {
 
 /// See [`Store::release_put`]; of parts that are packed.
 pub(super) fn put(db: &Connection, release: &ReleaseRow, contents: &[Content]) -> Result<()> {
-    let mut keep = db.prepare_cached("INSERT OR IGNORE INTO contents (digest, packed) VALUES (?1, ?2)")?;
-    let mut name =
-        db.prepare_cached("INSERT OR IGNORE INTO release_contents (flow, release, content) VALUES (?1, ?2, ?3)")?;
+    let keep = db.prepare("INSERT OR IGNORE INTO contents (digest, packed) VALUES (?1, ?2)");
+    let name = db.prepare("INSERT OR IGNORE INTO release_contents (flow, release, content) VALUES (?1, ?2, ?3)");
     for content in contents {
         keep.execute(params![content.digest, content.bytes])?;
         name.execute([&release.flow, &release.digest, &content.digest])?;
     }
-    db.prepare_cached(
+    db.prepare(
         "INSERT INTO releases (flow, digest, manifest, origin, made_at, signed_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
          ON CONFLICT (flow, digest) DO UPDATE SET signed_by = coalesce(excluded.signed_by, signed_by)",
-    )?
+    )
     .execute(params![
         release.flow,
         release.digest,
@@ -44,34 +42,29 @@ pub(super) fn put(db: &Connection, release: &ReleaseRow, contents: &[Content]) -
 
 /// See [`Store::content`].
 pub(super) fn content(db: &Connection, digest: &str) -> Result<Option<Vec<u8>>> {
-    let packed: Option<Vec<u8>> = db
-        .prepare_cached("SELECT packed FROM contents WHERE digest = ?1")?
-        .query_row([digest], |row| row.get(0))
-        .optional()?;
+    let packed: Option<Vec<u8>> =
+        db.prepare("SELECT packed FROM contents WHERE digest = ?1").first([digest], |row| row.get(0))?;
     packed.map(|packed| zstd::decode_all(packed.as_slice()).map_err(failed)).transpose()
 }
 
 /// All releases of a flow, newest first.
 pub(super) fn of_flow(db: &Connection, flow: &str) -> Result<Vec<ReleaseRow>> {
-    Ok(db
-        .prepare_cached(
+    db
+        .prepare(
             "SELECT flow, digest, manifest, origin, made_at, signed_by FROM releases WHERE flow = ?1 ORDER BY made_at DESC, digest",
-        )?
-        .query_map([flow], release)?
-        .collect::<rusqlite::Result<_>>()?)
+        )
+        .all([flow], release)
 }
 
 /// One release of a flow.
 pub(super) fn one(db: &Connection, flow: &str, digest: &str) -> Result<Option<ReleaseRow>> {
-    Ok(db
-        .prepare_cached(
-            "SELECT flow, digest, manifest, origin, made_at, signed_by FROM releases WHERE flow = ?1 AND digest = ?2",
-        )?
-        .query_row([flow, digest], release)
-        .optional()?)
+    db.prepare(
+        "SELECT flow, digest, manifest, origin, made_at, signed_by FROM releases WHERE flow = ?1 AND digest = ?2",
+    )
+    .first([flow, digest], release)
 }
 
-fn release(row: &Row<'_>) -> rusqlite::Result<ReleaseRow> {
+fn release(row: &Row<'_>) -> Result<ReleaseRow> {
     Ok(ReleaseRow {
         flow: row.get(0)?,
         digest: row.get(1)?,
@@ -95,12 +88,10 @@ pub(super) fn activations(db: &Connection, flow: &str, limit: u32) -> Result<Vec
             back: row.get(6)?,
         })
     };
-    Ok(db
-        .prepare_cached(
-            "SELECT id, flow, release, who, why, at, back FROM activations WHERE flow = ?1 ORDER BY id DESC LIMIT ?2",
-        )?
-        .query_map(params![flow, limit], activation)?
-        .collect::<rusqlite::Result<_>>()?)
+    db.prepare(
+        "SELECT id, flow, release, who, why, at, back FROM activations WHERE flow = ?1 ORDER BY id DESC LIMIT ?2",
+    )
+    .all(params![flow, limit], activation)
 }
 
 /// The digest of the release that is live; none before the first.
@@ -114,9 +105,9 @@ pub(super) fn activate(db: &Connection, act: &Activation, instead_of: Option<i64
     if last != instead_of || one(db, &act.flow, &act.release)?.is_none() {
         return Ok(false);
     }
-    db.prepare_cached("INSERT INTO activations (flow, release, who, why, at, back) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+    db.prepare("INSERT INTO activations (flow, release, who, why, at, back) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
         .execute(params![act.flow, act.release, act.who, act.why, act.at, act.back])?;
-    db.prepare_cached("UPDATE candidates SET held = NULL WHERE flow = ?1 AND release = ?2")?
+    db.prepare("UPDATE candidates SET held = NULL WHERE flow = ?1 AND release = ?2")
         .execute([&act.flow, &act.release])?;
     Ok(true)
 }
@@ -125,15 +116,12 @@ pub(super) fn activate(db: &Connection, act: &Activation, instead_of: Option<i64
 pub(super) fn candidate(db: &Connection, flow: &str) -> Result<Option<Candidate>> {
     let candidate =
         |row: &Row<'_>| Ok(Candidate { flow: row.get(0)?, release: row.get(1)?, at: row.get(2)?, held: row.get(3)? });
-    Ok(db
-        .prepare_cached("SELECT flow, release, at, held FROM candidates WHERE flow = ?1")?
-        .query_row([flow], candidate)
-        .optional()?)
+    db.prepare("SELECT flow, release, at, held FROM candidates WHERE flow = ?1").first([flow], candidate)
 }
 
 /// See [`Store::candidate_put`].
 pub(super) fn put_candidate(db: &Connection, candidate: &Candidate) -> Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO candidates (flow, release, at, held) VALUES (?1, ?2, ?3, ?4)")?
+    db.prepare("INSERT OR REPLACE INTO candidates (flow, release, at, held) VALUES (?1, ?2, ?3, ?4)")
         .execute(params![candidate.flow, candidate.release, candidate.at, candidate.held])?;
     Ok(())
 }
@@ -141,7 +129,7 @@ pub(super) fn put_candidate(db: &Connection, candidate: &Candidate) -> Result<()
 /// Removes releases that nothing needs any more, with their parts: not live, not among the last that were, nowhere to return to, no candidate, in
 /// no run that is kept, and neither made nor live since `before`.
 pub(super) fn prune(db: &Connection, before: Millis) -> Result<()> {
-    db.prepare_cached(
+    db.prepare(
         "DELETE FROM releases WHERE made_at < ?1 \
          AND NOT EXISTS (SELECT 1 FROM candidates AS c WHERE c.flow = releases.flow AND c.release = releases.digest) \
          AND NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.release = releases.digest AND r.flow = releases.flow) \
@@ -149,16 +137,16 @@ pub(super) fn prune(db: &Connection, before: Millis) -> Result<()> {
            AND (a.id IN (SELECT id FROM activations AS l WHERE l.flow = a.flow ORDER BY id DESC LIMIT ?2) \
              OR a.id IN (SELECT back FROM activations AS l WHERE l.flow = a.flow ORDER BY id DESC LIMIT ?2) \
              OR coalesce((SELECT min(n.at) FROM activations AS n WHERE n.flow = a.flow AND n.id > a.id), ?1) >= ?1))",
-    )?
+    )
     .execute(params![before, KEPT])?;
-    db.prepare_cached(
+    db.prepare(
         "DELETE FROM release_contents WHERE NOT EXISTS \
          (SELECT 1 FROM releases AS r WHERE r.flow = release_contents.flow AND r.digest = release_contents.release)",
-    )?
-    .execute([])?;
-    db.prepare_cached(
+    )
+    .execute(NONE)?;
+    db.prepare(
         "DELETE FROM contents WHERE NOT EXISTS (SELECT 1 FROM release_contents AS c WHERE c.content = contents.digest)",
-    )?
-    .execute([])?;
+    )
+    .execute(NONE)?;
     Ok(())
 }

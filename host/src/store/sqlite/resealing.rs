@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-
 use super::{Access, KeyId, Keys, SqliteStore, has_host, retention, sealing, search, values};
+use crate::store::sql::{Connection, NONE, params};
 use crate::store::{Kept, Millis, Progress, Resealed, Result, Seals, StoreError};
 
 /// Rows looked up at once.
@@ -19,12 +18,12 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) fn seals(db: &Connection, keys: &Keys) -> Result<Seals> {
     let mut counted: BTreeMap<String, u64> = BTreeMap::new();
     for column in values::ALL {
-        let mut select = db.prepare(&format!(
+        let select = db.prepare(format!(
             "SELECT coalesce(sealed_by({0}), ''), count(*) FROM {1} WHERE {0} IS NOT NULL GROUP BY 1",
             column.column, column.table
-        ))?;
-        for row in select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))? {
-            let (key, count) = row?;
+        ));
+        for row in select.all::<_, Vec<_>>(NONE, |row| Ok((row.get(0)?, row.get::<i64>(1)?)))? {
+            let (key, count): (String, i64) = row;
             *counted.entry(key).or_default() += count.unsigned_abs();
         }
     }
@@ -131,7 +130,7 @@ impl SqliteStore {
         if left.is_empty() {
             // Nothing is sealed with them any more: they need not be there at the next start.
             let forget = move |db: &Connection| {
-                db.execute("DELETE FROM seals WHERE key <> ?1", params![current])?;
+                db.prepare("DELETE FROM seals WHERE key <> ?1").execute(params![current])?;
                 Ok(())
             };
             self.writer.run(forget).await?;
@@ -148,9 +147,8 @@ impl SqliteStore {
                 .read(move |db| {
                     // Also of events whose runs are gone.
                     let ids: Vec<i64> = db
-                        .prepare_cached("SELECT id FROM words_docsize WHERE id > ?1 ORDER BY id LIMIT ?2")?
-                        .query_map(params![after, ROWS], |row| row.get(0))?
-                        .collect::<rusqlite::Result<_>>()?;
+                        .prepare("SELECT id FROM words_docsize WHERE id > ?1 ORDER BY id LIMIT ?2")
+                        .all(params![after, ROWS], |row| row.get(0))?;
                     Ok(ids)
                 })
                 .await?;
@@ -176,11 +174,11 @@ impl SqliteStore {
 fn seals_of_others(db: &Connection, current: &str) -> Result<Vec<String>> {
     let mut others = Vec::new();
     for column in values::ALL {
-        let mut select = db.prepare(&format!(
+        let select = db.prepare(format!(
             "SELECT sealed_by({0}) FROM {1} WHERE {0} IS NOT NULL AND sealed_by({0}) IS NOT NULL AND sealed_by({0}) <> ?1 LIMIT 1",
             column.column, column.table
-        ))?;
-        let found = select.query_map([current], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        ));
+        let found = select.all::<_, Vec<String>>([current], |row| row.get(0))?;
         others.extend(found);
     }
     Ok(others)

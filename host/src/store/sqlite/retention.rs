@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
-
+use crate::store::sql::{Connection, NONE, params};
 use crate::store::{Millis, Result, Retention};
 
 /// How long one bite may hold up those who wait for the writing thread; its commit, and now and then a checkpoint, come on top.
@@ -26,36 +25,33 @@ fn last(retention: &Retention) -> Millis {
 /// The oldest runs after that one that finished so long ago and whose events are all finished too: an event that may run
 /// again shows what it did.
 pub(super) fn finished_runs(db: &Connection, after: i64, retention: &Retention) -> Result<Vec<i64>> {
-    Ok(db
-        .prepare_cached(&format!(
-            "SELECT id FROM runs WHERE id > ?3 AND finished_at < ?5 AND finished_at < {BEFORE} AND NOT EXISTS \
+    db.prepare(format!(
+        "SELECT id FROM runs WHERE id > ?3 AND finished_at < ?5 AND finished_at < {BEFORE} AND NOT EXISTS \
              (SELECT 1 FROM run_events AS n JOIN events AS e ON e.id = n.event WHERE n.run = runs.id AND e.state < 4) \
              ORDER BY id LIMIT ?4"
-        ))?
-        .query_map(params![of_flows(retention), retention.before, after, ROWS, last(retention)], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?)
+    ))
+    .all(params![of_flows(retention), retention.before, after, ROWS, last(retention)], |row| row.get(0))
 }
 
 /// The events that finished first, so long ago, and when; from that time on.
 pub(super) fn finished_events(db: &Connection, from: Millis, retention: &Retention) -> Result<Vec<(i64, Millis)>> {
-    Ok(db
-        .prepare_cached(&format!(
+    db
+        .prepare(format!(
             "SELECT id, finished_at FROM events INDEXED BY events_finished WHERE finished_at IS NOT NULL AND finished_at >= ?3 \
              AND finished_at < ?5 AND finished_at < {BEFORE} AND state > 3 ORDER BY finished_at LIMIT ?4"
-        ))?
-        .query_map(params![of_flows(retention), retention.before, from, ROWS, last(retention)], |row| {
+        ))
+        .all(params![of_flows(retention), retention.before, from, ROWS, last(retention)], |row| {
             Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?)
+        })
 }
 
 /// Removes runs with their journals, as many as one bite takes; how many.
 pub(super) fn remove_runs(db: &Connection, runs: &[i64]) -> Result<usize> {
     bite(runs, |run| {
         for table in ["journal", "packed", "packed_subjects", "run_events"] {
-            db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?1"))?.execute([run])?;
+            db.prepare(format!("DELETE FROM {table} WHERE run = ?1")).execute([run])?;
         }
-        db.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([run])?;
+        db.prepare("DELETE FROM runs WHERE id = ?1").execute([run])?;
         Ok(())
     })
 }
@@ -63,7 +59,7 @@ pub(super) fn remove_runs(db: &Connection, runs: &[i64]) -> Result<usize> {
 /// Removes events, as many as one bite takes; how many. One that was made ready meanwhile stays.
 pub(super) fn remove_events(db: &Connection, events: &[i64]) -> Result<usize> {
     bite(events, |event| {
-        db.prepare_cached("DELETE FROM events WHERE id = ?1 AND state > 3")?.execute([event])?;
+        db.prepare("DELETE FROM events WHERE id = ?1 AND state > 3").execute([event])?;
         Ok(())
     })
 }
@@ -85,19 +81,17 @@ pub(super) fn bite(ids: &[i64], remove: impl Fn(i64) -> Result<()>) -> Result<us
 pub(super) fn give_back(db: &Connection) -> Result<bool> {
     let started = Instant::now();
     // A page a step: the statement must be stepped to its end.
-    let mut vacuum = db.prepare_cached("PRAGMA incremental_vacuum")?;
-    let mut pages = vacuum.query([])?;
-    while pages.next()?.is_some() {
-        if started.elapsed() >= BITE {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let mut is_more = false;
+    db.prepare("PRAGMA incremental_vacuum").each(NONE, |_| {
+        is_more = started.elapsed() >= BITE;
+        Ok(!is_more)
+    })?;
+    Ok(is_more)
 }
 
 /// Bytes that hold something, of all tables and indexes.
 pub(super) fn used_bytes(db: &Connection) -> Result<u64> {
-    let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let pragma = |name: &str| db.prepare(format!("PRAGMA {name}")).one(NONE, |row| row.get::<i64>(0));
     let used = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
     Ok(used.unsigned_abs())
 }

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
 use super::events::{self, EVENT_COLUMNS};
+use crate::store::sql::{Connection, Row, params};
 use crate::store::*;
 
-fn journal_entry(row: &Row<'_>, first: usize) -> rusqlite::Result<JournalEntry> {
+fn journal_entry(row: &Row<'_>, first: usize) -> Result<JournalEntry> {
     let state: i64 = row.get(first + 4)?;
     Ok(JournalEntry {
         seq: row.get(first)?,
@@ -29,7 +28,7 @@ pub(super) const LINK_COLUMNS: &str =
 const SAID: &str =
     "unseal('journal.request', run, seq, item, request), unseal('journal.response', run, seq, item, response)";
 
-pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
+pub(super) fn link(row: &Row<'_>) -> Result<Link> {
     Ok(Link {
         scope: row.get(0)?,
         kind: row.get(1)?,
@@ -42,21 +41,18 @@ pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
 /// A run with its events as they were given to it.
 pub(super) fn run(db: &Connection, id: RunId) -> Result<Option<Run>> {
     let head: Option<(String, String, Kept)> = db
-        .query_row("SELECT flow, release, kept FROM runs WHERE id = ?1", [id.0], |row| {
-            Ok((row.get(0)?, row.get(1)?, events::kept(row, 2)?))
-        })
-        .optional()?;
+        .prepare("SELECT flow, release, kept FROM runs WHERE id = ?1")
+        .first([id.0], |row| Ok((row.get(0)?, row.get(1)?, events::kept(row, 2)?)))?;
     let Some((flow, release, kept)) = head else { return Ok(None) };
     let given = db
-        .prepare(&format!(
+        .prepare(format!(
             "SELECT {EVENT_COLUMNS}, attempt, again, answer FROM run_events JOIN events ON id = event \
              WHERE run = ?1 ORDER BY id"
-        ))?
-        .query_map([id.0], |row| {
+        ))
+        .all::<_, Vec<_>>([id.0], |row| {
             let event = Event { attempts: row.get(16)?, resolution: row.get(18)?, ..events::event(row)? };
-            Ok((event, row.get::<_, bool>(17)?))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok((event, row.get::<bool>(17)?))
+        })?;
     let repeated = given.iter().any(|(_, again)| *again);
     let events = given.into_iter().map(|(event, _)| event).collect();
     Ok(Some(Run { id, flow, release, events, repeated, kept }))
@@ -68,18 +64,18 @@ const REACH: u32 = 20;
 /// See [`Store::runs_last`].
 pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId>> {
     // What somebody asked stands for nothing that the flow does, and hides nothing of it, however much was asked.
-    let mut ended = db.prepare_cached(
+    let ended = db.prepare(
         "SELECT id, events, topic FROM ( \
            SELECT id, (SELECT count(*) FROM run_events WHERE run = runs.id) AS events, \
              (SELECT topic FROM events WHERE id = (SELECT min(event) FROM run_events WHERE run = runs.id)) AS topic FROM runs \
            WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL) \
          WHERE topic IS NULL OR substr(topic, 1, length(?3)) <> ?3 ORDER BY id DESC LIMIT ?2",
-    )?;
-    let mut rows = ended.query(params![flow, events.saturating_mul(REACH), TOOL])?;
+    );
     let mut topics: BTreeMap<Option<String>, VecDeque<(RunId, u32)>> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
+    ended.each(params![flow, events.saturating_mul(REACH), TOOL], |row| {
         topics.entry(row.get(2)?).or_default().push_back((RunId(row.get(0)?), row.get(1)?));
-    }
+        Ok(true)
+    })?;
     let (mut found, mut total) = (Vec::new(), 0_u32);
     // One of each topic in turn.
     while !topics.is_empty() && total < events {
@@ -96,11 +92,11 @@ pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId
 }
 
 pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry]) -> Result<()> {
-    let mut insert = db.prepare_cached(
+    let insert = db.prepare(
         "INSERT INTO journal (run, seq, item, kind, subject, state, at, request, response, took) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, seal('journal.request', ?1, ?2, ?3, ?8), seal('journal.response', ?1, ?2, ?3, ?9), ?10) \
          ON CONFLICT (run, seq, item) DO UPDATE SET state = ?6, at = ?7, response = excluded.response, took = ?10",
-    )?;
+    );
     for entry in entries {
         insert.execute(params![
             run.0,
@@ -134,24 +130,22 @@ pub(super) fn each_unpacked(
     run: RunId,
     mut take: impl FnMut(JournalEntry) -> Result<()>,
 ) -> Result<()> {
-    let mut rows = db.prepare_cached(&format!(
+    let rows = db.prepare(format!(
         "SELECT seq, item, kind, subject, state, at, {SAID}, took FROM journal WHERE run = ?1 ORDER BY seq, item"
-    ))?;
-    for entry in rows.query_map([run.0], |row| journal_entry(row, 0))? {
-        take(entry?)?;
-    }
-    Ok(())
+    ));
+    rows.each([run.0], |row| {
+        take(journal_entry(row, 0)?)?;
+        Ok(true)
+    })
 }
 
 /// Rows about a record, newest first, with their run.
 pub(super) fn unpacked_about(db: &Connection, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
-    Ok(db
-        .prepare_cached(&format!(
-            "SELECT run, seq, item, kind, subject, state, at, {SAID}, took FROM journal \
+    db.prepare(format!(
+        "SELECT run, seq, item, kind, subject, state, at, {SAID}, took FROM journal \
              WHERE subject = ?1 AND subject <> '' ORDER BY run DESC, seq DESC LIMIT ?2"
-        ))?
-        .query_map(params![subject, limit], |row| Ok((RunId(row.get(0)?), journal_entry(row, 1)?)))?
-        .collect::<rusqlite::Result<_>>()?)
+    ))
+    .all(params![subject, limit], |row| Ok((RunId(row.get(0)?), journal_entry(row, 1)?)))
 }
 
 pub(super) fn find_link(db: &Connection, scope: &str, kind: &str, side: Side, id: &str) -> Result<Option<Link>> {
@@ -159,22 +153,18 @@ pub(super) fn find_link(db: &Connection, scope: &str, kind: &str, side: Side, id
         Side::B1 => "b1_id",
         Side::Salesforce => "salesforce_id",
     };
-    Ok(db
-        .prepare_cached(&format!(
-            "SELECT {LINK_COLUMNS} FROM links \
+    db.prepare(format!(
+        "SELECT {LINK_COLUMNS} FROM links \
              WHERE scope = ?1 AND kind = ?2 AND {column} = ?3"
-        ))?
-        .query_row([scope, kind, id], link)
-        .optional()?)
+    ))
+    .first([scope, kind, id], link)
 }
 
 /// See [`Store::finish`].
 pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<String>> {
     let now = crate::time::now();
-    let open: Option<String> = db
-        .prepare_cached("SELECT flow FROM runs WHERE id = ?1 AND finished_at IS NULL")?
-        .query_row([run.0], |row| row.get(0))
-        .optional()?;
+    let open: Option<String> =
+        db.prepare("SELECT flow FROM runs WHERE id = ?1 AND finished_at IS NULL").first([run.0], |row| row.get(0))?;
     // Ended before, by a commit whose answer was lost: nothing of it may happen twice.
     let Some(flow) = open else { return Ok(finish.emitted.into_iter().map(|event| event.flow).collect()) };
     write_journal(db, run, &finish.journal)?;
@@ -192,12 +182,12 @@ pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<
         touched.push(event.flow.clone());
     }
     for wake in &finish.wakes {
-        db.prepare_cached(
+        db.prepare(
             "INSERT INTO wakes (flow, at, key, payload, planned_at) VALUES (?1, ?2, ?3, seal('wakes', ?1, ?3, ?4), ?5)",
-        )?
+        )
         .execute(params![flow, wake.at, wake.key, wake.payload, now])?;
     }
-    db.prepare_cached("UPDATE runs SET finished_at = ?2, error = seal('runs.error', ?1, ?3) WHERE id = ?1")?
+    db.prepare("UPDATE runs SET finished_at = ?2, error = seal('runs.error', ?1, ?3) WHERE id = ?1")
         .execute(params![run.0, now, finish.error])?;
     touched.push(flow);
     touched.sort();
@@ -208,10 +198,9 @@ pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<
 /// See [`Store::keep_read`].
 pub(super) fn keep_read(db: &Connection, read: PastRead) -> Result<EventId> {
     let PastRead { event, release, started_at, verdict, journal, error } = read;
-    if events::insert(db, &event, Lane::Live, started_at)? == 0 {
+    let Some(id) = events::insert(db, &event, Lane::Live, started_at)? else {
         return Err(StoreError::Corrupt(format!("the call {} is kept already", event.dedup)));
-    }
-    let id = EventId(db.last_insert_rowid());
+    };
     let run = events::begin(db, &event.flow, &release, started_at, [(id, 1, false, None)])?;
     finish(db, run, Finish { verdicts: vec![(id, verdict)], journal, error, ..Finish::default() })?;
     Ok(id)
@@ -221,13 +210,13 @@ fn write_storage(db: &Connection, flow: &str, writes: &[StorageWrite]) -> Result
     for write in writes {
         match write {
             StorageWrite::Set(key, value) => db
-                .prepare_cached(
+                .prepare(
                     "INSERT INTO storage (flow, key, value) VALUES (?1, ?2, seal('storage', ?1, ?2, ?3)) \
                      ON CONFLICT (flow, key) DO UPDATE SET value = excluded.value",
-                )?
+                )
                 .execute([flow, key, value])?,
             StorageWrite::Delete(key) => {
-                db.prepare_cached("DELETE FROM storage WHERE flow = ?1 AND key = ?2")?.execute([flow, key])?
+                db.prepare("DELETE FROM storage WHERE flow = ?1 AND key = ?2").execute([flow, key])?
             }
         };
     }
@@ -238,24 +227,23 @@ fn write_storage(db: &Connection, flow: &str, writes: &[StorageWrite]) -> Result
 fn write_link(db: &Connection, write: &LinkWrite, now: Millis) -> Result<Vec<String>> {
     match write {
         LinkWrite::Delete(scope, kind, id) => {
-            db.prepare_cached("DELETE FROM links WHERE scope = ?1 AND kind = ?2 AND salesforce_id = ?3")?
+            db.prepare("DELETE FROM links WHERE scope = ?1 AND kind = ?2 AND salesforce_id = ?3")
                 .execute([scope, kind, id])?;
             Ok(Vec::new())
         }
         LinkWrite::Put(link) => {
-            db.prepare_cached(
+            db.prepare(
                 "INSERT OR REPLACE INTO links (scope, kind, b1_id, salesforce_id, base) VALUES (?1, ?2, ?3, ?4, seal('links', ?1, ?2, ?4, ?5))",
-            )?
+            )
             .execute([&link.scope, &link.kind, &link.b1_id, &link.salesforce_id, &link.base])?;
             let mut woken = Vec::new();
             for (side, id) in [(Side::B1, &link.b1_id), (Side::Salesforce, &link.salesforce_id)] {
                 let flows = db
-                    .prepare_cached(
+                    .prepare(
                         "UPDATE events SET state = 0, due_at = ?5, planned_at = ?5 WHERE state = 2 AND wait_scope = ?1 \
                          AND wait_kind = ?2 AND wait_side = ?3 AND wait_id = ?4 RETURNING flow",
-                    )?
-                    .query_map(params![link.scope, link.kind, side.word(), id, now], |row| row.get(0))?
-                    .collect::<rusqlite::Result<Vec<String>>>()?;
+                    )
+                    .all::<_, Vec<String>>(params![link.scope, link.kind, side.word(), id, now], |row| row.get(0))?;
                 woken.extend(flows);
             }
             Ok(woken)

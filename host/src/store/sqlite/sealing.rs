@@ -16,8 +16,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::store::sql::{Connection, NONE, params};
 use crate::store::{Millis, Result, StoreError};
 
 /// What a sealed value begins with: no text, and no packed journal does.
@@ -341,7 +341,7 @@ fn parts(value: &[u8]) -> Option<(KeyId, [u8; NONCE_LEN], &[u8])> {
 }
 
 /// Makes the functions known to a connection.
-pub(super) fn register(connection: &Connection, keys: &Keys) -> Result<()> {
+pub(super) fn register(connection: &rusqlite::Connection, keys: &Keys) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
     let own = keys.clone();
     connection.create_scalar_function("seal", -1, flags, move |context| {
@@ -418,23 +418,23 @@ pub(super) fn check(connection: &Connection, keys: &[KeyId], now: Millis) -> Res
 
 /// Ids of keys with which anything may be sealed.
 pub(super) fn noted(connection: &Connection) -> Result<Vec<String>> {
-    let mut select = connection.prepare("SELECT key FROM seals ORDER BY since, key")?;
-    Ok(select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    let select = connection.prepare("SELECT key FROM seals ORDER BY since, key");
+    select.all(NONE, |row| row.get(0))
 }
 
 /// From now on something may be sealed with it, and words are kept under it.
 pub(super) fn note(connection: &Connection, key: KeyId, now: Millis) -> Result<()> {
     let key = key.to_string();
     let there: bool =
-        connection.query_row("SELECT EXISTS (SELECT 1 FROM seals WHERE key = ?1)", [&key], |row| row.get(0))?;
+        connection.prepare("SELECT EXISTS (SELECT 1 FROM seals WHERE key = ?1)").one([&key], |row| row.get(0))?;
     if !there {
-        connection.execute("INSERT OR IGNORE INTO seals (key, since) VALUES (?1, ?2)", params![key, now])?;
+        connection.prepare("INSERT OR IGNORE INTO seals (key, since) VALUES (?1, ?2)").execute(params![key, now])?;
     }
     match remembered(connection, WORDS)? {
         Some(words) if words != key => forget_mark(connection, WORDS),
         Some(_) => Ok(()),
         // Of a new database all words are under its first key.
-        None => match connection.query_row("SELECT EXISTS (SELECT 1 FROM words_docsize)", [], |row| row.get(0))? {
+        None => match connection.prepare("SELECT EXISTS (SELECT 1 FROM words_docsize)").one(NONE, |row| row.get(0))? {
             true => Ok(()),
             false => remember(connection, WORDS, &key, now),
         },
@@ -463,17 +463,17 @@ pub(super) fn of_words(connection: &Connection) -> Result<Option<String>> {
 }
 
 fn remembered(connection: &Connection, mark: &str) -> Result<Option<String>> {
-    let mut select = connection.prepare_cached("SELECT position FROM positions WHERE source = ?1")?;
-    Ok(select.query_row([mark], |row| row.get(0)).optional()?)
+    let select = connection.prepare("SELECT position FROM positions WHERE source = ?1");
+    select.first([mark], |row| row.get(0))
 }
 
 pub(super) fn remember(connection: &Connection, mark: &str, key: &str, now: Millis) -> Result<()> {
     let put = "INSERT OR REPLACE INTO positions (source, position, at) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(put)?.execute(params![mark, key, now])?;
+    connection.prepare(put).execute(params![mark, key, now])?;
     Ok(())
 }
 
 fn forget_mark(connection: &Connection, mark: &str) -> Result<()> {
-    connection.prepare_cached("DELETE FROM positions WHERE source = ?1")?.execute([mark])?;
+    connection.prepare("DELETE FROM positions WHERE source = ?1").execute([mark])?;
     Ok(())
 }

@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::events::{EVENT_COLUMNS, LIGHT_COLUMNS, counts, event};
 use super::{Keys, SqliteStore};
+use crate::store::sql::{Connection, NONE, params};
 use crate::store::*;
 
 /// Events that one word may lead to: who looks for `order` means none of a million.
@@ -21,18 +21,15 @@ const RATED: i64 = 8 * 24 * 60;
 
 /// The words of the events of a run; of what was told only where all of it is kept.
 pub(super) fn keep_words(db: &Connection, run: i64, keeps: &BTreeMap<String, Kept>, keys: &Keys) -> Result<()> {
-    let events: Vec<i64> = db
-        .prepare_cached("SELECT event FROM run_events WHERE run = ?1")?
-        .query_map([run], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let events: Vec<i64> = db.prepare("SELECT event FROM run_events WHERE run = ?1").all([run], |row| row.get(0))?;
     events.into_iter().try_for_each(|event| keep_words_of(db, event, keeps, keys))
 }
 
 /// The words of an event that ran.
 pub(super) fn keep_words_of(db: &Connection, event: i64, keeps: &BTreeMap<String, Kept>, keys: &Keys) -> Result<()> {
-    let mut one = db.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"))?;
-    let mut put = db.prepare_cached("INSERT OR REPLACE INTO words (rowid, said, told) VALUES (?1, ?2, ?3)")?;
-    let Some(own) = one.query_row([event], super::events::event).optional()? else { return Ok(()) };
+    let one = db.prepare(format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"));
+    let put = db.prepare("INSERT OR REPLACE INTO words (rowid, said, told) VALUES (?1, ?2, ?3)");
+    let Some(own) = one.first([event], super::events::event)? else { return Ok(()) };
     let whole = own.kept.is_whole() && keeps.get(&own.flow).is_none_or(Kept::is_whole);
     let (said, mut text) = (format!("{} {}", own.key, own.reason.unwrap_or_default()), String::new());
     if whole && let Ok(payload) = serde_json::from_str::<Value>(&own.payload) {
@@ -97,10 +94,10 @@ fn find(db: &Connection, search: &Search, keys: &Keys) -> Result<Vec<Event>> {
     let mut found = match search.words.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
         Some(words) => {
             let ids = ids_of(db, words, search.in_payloads, (from, below), keys)?;
-            let mut one = db.prepare_cached(&format!("SELECT {columns} FROM events WHERE id = ?1"))?;
+            let one = db.prepare(format!("SELECT {columns} FROM events WHERE id = ?1"));
             let mut found = Vec::new();
             for id in ids {
-                let event = one.query_row([id], event).optional()?;
+                let event = one.first([id], event)?;
                 found.extend(event.filter(|event| of_flow(&event.flow) && in_state(event.state)));
                 if found.len() >= limit as usize {
                     break;
@@ -109,14 +106,15 @@ fn find(db: &Connection, search: &Search, keys: &Keys) -> Result<Vec<Event>> {
             found
         }
         None => {
-            let mut newest = db.prepare_cached(&format!(
+            let newest = db.prepare(format!(
                 "SELECT {columns} FROM events INDEXED BY events_by_state \
                  WHERE flow = ?1 AND state = ?2 AND id < ?3 AND id >= ?4 ORDER BY id DESC LIMIT ?5"
-            ))?;
+            ));
             let mut found = Vec::new();
             for count in counts(db)?.iter().filter(|count| of_flow(&count.flow) && in_state(count.state)) {
-                let rows = newest.query_map(params![count.flow, count.state as i64, below, from, limit], event)?;
-                found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+                let rows =
+                    newest.all::<_, Vec<_>>(params![count.flow, count.state as i64, below, from, limit], event)?;
+                found.extend(rows);
             }
             found
         }
@@ -129,29 +127,27 @@ fn find(db: &Connection, search: &Search, keys: &Keys) -> Result<Vec<Event>> {
 /// Events of that key or with those words, newest first.
 fn ids_of(db: &Connection, words: &str, in_payloads: bool, (from, below): (i64, i64), keys: &Keys) -> Result<Vec<i64>> {
     let mut records = vec![words.to_owned()];
-    let mut linked =
-        db.prepare_cached("SELECT b1_id, salesforce_id FROM links WHERE b1_id = ?1 OR salesforce_id = ?1 LIMIT 50")?;
-    for pair in linked.query_map([words], |row| Ok([row.get(0)?, row.get(1)?]))? {
-        records.extend(pair?);
+    let linked = db.prepare("SELECT b1_id, salesforce_id FROM links WHERE b1_id = ?1 OR salesforce_id = ?1 LIMIT 50");
+    for pair in linked.all::<_, Vec<_>>([words], |row| Ok([row.get::<String>(0)?, row.get(1)?]))? {
+        records.extend(pair);
     }
     let mut ids = Vec::new();
-    let mut of_key = db.prepare_cached(
+    let of_key = db.prepare(
         "SELECT id FROM events INDEXED BY events_by_key WHERE key = ?1 AND id < ?2 AND id >= ?3 ORDER BY id DESC LIMIT ?4",
-    )?;
+    );
     for key in records {
-        let rows = of_key.query_map(params![key, below, from, MOST_FOUND], |row| row.get::<_, i64>(0))?;
-        ids.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+        let rows = of_key.all::<_, Vec<_>>(params![key, below, from, MOST_FOUND], |row| row.get::<i64>(0))?;
+        ids.extend(rows);
     }
     if let Some(query) = as_query(words, in_payloads, keys) {
-        let mut said = db.prepare_cached(
+        let said = db.prepare(
             "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid < ?2 AND rowid >= ?3 ORDER BY rowid DESC LIMIT ?4",
-        )?;
-        let rows = said.query_map(params![query, below, from, MOST_FOUND], |row| row.get::<_, i64>(0))?;
-        match rows.collect::<rusqlite::Result<Vec<_>>>() {
+        );
+        match said.all::<i64, Vec<_>>(params![query, below, from, MOST_FOUND], |row| row.get(0)) {
             Ok(rows) => ids.extend(rows),
             // Signs that SQLite takes for the end of a word, and we do not.
             Err(error) if error.to_string().contains("phrase queries") => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     ids.sort_unstable_by_key(|id| Reverse(*id));
@@ -161,11 +157,12 @@ fn ids_of(db: &Connection, words: &str, in_payloads: bool, (from, below): (i64, 
 
 /// The first event that was taken in then or later, by halves: ids grow with time.
 fn first_since(db: &Connection, at: Millis) -> Result<i64> {
-    let mut next = db.prepare_cached("SELECT id, created_at FROM events WHERE id >= ?1 ORDER BY id LIMIT 1")?;
-    let (mut low, mut high) = (1, db.query_row("SELECT coalesce(max(id), 0) + 1 FROM events", [], |row| row.get(0))?);
+    let next = db.prepare("SELECT id, created_at FROM events WHERE id >= ?1 ORDER BY id LIMIT 1");
+    let (mut low, mut high) =
+        (1, db.prepare("SELECT coalesce(max(id), 0) + 1 FROM events").one(NONE, |row| row.get(0))?);
     while low < high {
         let middle: i64 = low + (high - low) / 2;
-        let there: Option<(i64, Millis)> = next.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let there: Option<(i64, Millis)> = next.first([middle], |row| Ok((row.get(0)?, row.get(1)?)))?;
         match there {
             Some((id, created)) if created < at => low = id + 1,
             _ => high = middle,
@@ -176,12 +173,12 @@ fn first_since(db: &Connection, at: Millis) -> Result<i64> {
 
 /// When the oldest event of each flow in such a state was taken in.
 fn oldest(db: &Connection, is_meant: impl Fn(EventState) -> bool) -> Result<Vec<(String, Millis)>> {
-    let mut first = db.prepare_cached(
+    let first = db.prepare(
         "SELECT created_at FROM events INDEXED BY events_by_state WHERE flow = ?1 AND state = ?2 ORDER BY id LIMIT 1",
-    )?;
+    );
     let mut oldest: BTreeMap<String, Millis> = BTreeMap::new();
     for count in counts(db)?.into_iter().filter(|count| is_meant(count.state)) {
-        let at = first.query_row(params![count.flow, count.state as i64], |row| row.get(0)).optional()?;
+        let at = first.first(params![count.flow, count.state as i64], |row| row.get(0))?;
         if let Some(at) = at {
             let known = oldest.entry(count.flow).or_insert(at);
             *known = at.min(*known);
@@ -201,12 +198,11 @@ impl Findings for SqliteStore {
         let id = trace.split('-').next().unwrap_or_default().to_owned();
         self.read(move |db| {
             let rows = db
-                .prepare_cached(&format!(
+                .prepare(format!(
                     "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_trace WHERE trace = ?1 OR (trace > ?1 || '-' AND trace < ?1 || '.') \
                      ORDER BY id LIMIT ?2"
-                ))?
-                .query_map(params![id, limit], event)?
-                .collect::<rusqlite::Result<_>>()?;
+                ))
+                .all(params![id, limit], event)?;
             Ok(rows)
         })
         .await
@@ -215,12 +211,11 @@ impl Findings for SqliteStore {
     async fn ahead_of(&self, of: EventId, limit: u32) -> Result<Vec<Event>> {
         self.read(move |db| {
             let rows = db
-                .prepare_cached(&format!(
+                .prepare(format!(
                     "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_unfinished WHERE state < 3 AND id < ?1 \
                      AND (flow, key) = (SELECT flow, key FROM events WHERE id = ?1) ORDER BY id LIMIT ?2"
-                ))?
-                .query_map(params![of.0, limit], event)?
-                .collect::<rusqlite::Result<_>>()?;
+                ))
+                .all(params![of.0, limit], event)?;
             Ok(rows)
         })
         .await
@@ -228,10 +223,8 @@ impl Findings for SqliteStore {
 
     async fn awaited(&self, event: EventId) -> Result<Option<(String, String, String)>> {
         self.read(move |db| {
-            Ok(db
-                .prepare_cached("SELECT wait_kind, wait_side, wait_id FROM events WHERE id = ?1 AND state = 2")?
-                .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()?)
+            db.prepare("SELECT wait_kind, wait_side, wait_id FROM events WHERE id = ?1 AND state = 2")
+                .first([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         })
         .await
     }
@@ -246,12 +239,12 @@ impl Findings for SqliteStore {
 
     async fn rates(&self, from: i64) -> Result<Vec<Rate>> {
         self.read(move |db| {
-            let mut select = db.prepare_cached("SELECT minute, flow, state, events FROM rates WHERE minute >= ?1")?;
+            let select = db.prepare("SELECT minute, flow, state, events FROM rates WHERE minute >= ?1");
             let mut rates = Vec::new();
-            for row in
-                select.query_map([from], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?)))?
+            for row in select
+                .all::<_, Vec<_>>([from], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<i64>(3)?)))?
             {
-                let (minute, flow, state, events) = row?;
+                let (minute, flow, state, events) = row;
                 let state = EventState::from_stored(state)
                     .ok_or_else(|| StoreError::Corrupt(format!("event state {state}")))?;
                 rates.push(Rate { minute, flow, state, events: events.unsigned_abs() });
@@ -263,14 +256,12 @@ impl Findings for SqliteStore {
 
     async fn notes(&self, events: Vec<EventId>) -> Result<Vec<(EventId, Note)>> {
         self.read(move |db| {
-            let mut one =
-                db.prepare_cached("SELECT unseal('notes', event, note), assignee, due FROM notes WHERE event = ?1")?;
+            let one = db.prepare("SELECT unseal('notes', event, note), assignee, due FROM notes WHERE event = ?1");
             let mut notes = Vec::new();
             for event in events {
-                let note = one.query_row([event.0], |row| {
-                    Ok(Note { note: row.get(0)?, assignee: row.get(1)?, due: row.get(2)? })
-                });
-                notes.extend(note.optional()?.map(|note| (event, note)));
+                let note =
+                    one.one([event.0], |row| Ok(Note { note: row.get(0)?, assignee: row.get(1)?, due: row.get(2)? }));
+                notes.extend(note.map(|note| (event, note)));
             }
             Ok(notes)
         })
@@ -280,12 +271,9 @@ impl Findings for SqliteStore {
     async fn note_put(&self, event: EventId, note: Note) -> Result<()> {
         let put = move |db: &Connection| {
             if note == Note::default() {
-                db.execute("DELETE FROM notes WHERE event = ?1", [event.0])?;
+                db.prepare("DELETE FROM notes WHERE event = ?1").execute([event.0])?;
             } else {
-                db.execute(
-                    "INSERT OR REPLACE INTO notes (event, note, assignee, due) VALUES (?1, seal('notes', ?1, ?2), ?3, ?4)",
-                    params![event.0, note.note, note.assignee, note.due],
-                )?;
+                db.prepare("INSERT OR REPLACE INTO notes (event, note, assignee, due) VALUES (?1, seal('notes', ?1, ?2), ?3, ?4)").execute(params![event.0, note.note, note.assignee, note.due])?;
             }
             Ok(())
         };
@@ -296,11 +284,10 @@ impl Findings for SqliteStore {
         let who = who.to_owned();
         self.read(move |db| {
             let rows = db
-                .prepare("SELECT name, by, query, shared FROM views WHERE by = ?1 OR shared = 1 ORDER BY name, by")?
-                .query_map([who], |row| {
+                .prepare("SELECT name, by, query, shared FROM views WHERE by = ?1 OR shared = 1 ORDER BY name, by")
+                .all([who], |row| {
                     Ok(View { name: row.get(0)?, by: row.get(1)?, query: row.get(2)?, shared: row.get(3)? })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
+                })?;
             Ok(rows)
         })
         .await
@@ -308,10 +295,8 @@ impl Findings for SqliteStore {
 
     async fn view_put(&self, view: View) -> Result<()> {
         let put = move |db: &Connection| {
-            db.execute(
-                "INSERT OR REPLACE INTO views (name, by, query, shared) VALUES (?1, ?2, ?3, ?4)",
-                params![view.name, view.by, view.query, view.shared],
-            )?;
+            db.prepare("INSERT OR REPLACE INTO views (name, by, query, shared) VALUES (?1, ?2, ?3, ?4)")
+                .execute(params![view.name, view.by, view.query, view.shared])?;
             Ok(())
         };
         self.writer.run(put).await
@@ -320,7 +305,7 @@ impl Findings for SqliteStore {
     async fn view_remove(&self, who: &str, name: &str) -> Result<bool> {
         let (who, name) = (who.to_owned(), name.to_owned());
         let remove = move |db: &Connection| {
-            Ok(db.execute("DELETE FROM views WHERE name = ?1 AND by = ?2", params![name, who])? == 1)
+            Ok(db.prepare("DELETE FROM views WHERE name = ?1 AND by = ?2").execute(params![name, who])? == 1)
         };
         self.writer.run(remove).await
     }
@@ -328,7 +313,7 @@ impl Findings for SqliteStore {
 
 /// Rates that nobody looks at any more go.
 pub(super) fn forget_rates(db: &Connection) -> Result<()> {
-    db.execute("DELETE FROM rates WHERE minute < unixepoch() / 60 - ?1", [RATED])?;
+    db.prepare("DELETE FROM rates WHERE minute < unixepoch() / 60 - ?1").execute([RATED])?;
     Ok(())
 }
 

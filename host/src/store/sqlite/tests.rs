@@ -83,8 +83,8 @@ async fn state(store: &SqliteStore, id: EventId) -> EventState {
 /// Room for so many pages more, as on a disk that is nearly full.
 async fn room(store: &SqliteStore, pages: i64) {
     let limit = move |db: &Connection| {
-        let used: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
-        db.query_row(&format!("PRAGMA max_page_count={}", used + pages), [], |row| row.get::<_, i64>(0))?;
+        let used: i64 = db.prepare("PRAGMA page_count").one(NONE, |row| row.get(0))?;
+        db.prepare(format!("PRAGMA max_page_count={}", used + pages)).one(NONE, |row| row.get::<i64>(0))?;
         Ok(())
     };
     store.writer.run(limit).await.unwrap();
@@ -130,7 +130,7 @@ impl Event {
     async fn dedup_of(&self, store: &SqliteStore) -> String {
         let id = self.id.0;
         store
-            .read(move |db| Ok(db.query_row("SELECT dedup FROM events WHERE id = ?1", [id], |row| row.get(0))?))
+            .read(move |db| db.prepare("SELECT dedup FROM events WHERE id = ?1").one([id], |row| row.get(0)))
             .await
             .unwrap()
     }
@@ -270,7 +270,7 @@ async fn a_second_host_on_the_same_file_is_refused() {
 async fn a_file_of_a_newer_tandem_is_refused_with_the_mend() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tandem.db");
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = SqliteStore::open(&path, Access::Host).err().unwrap().to_string();
     assert!(error.contains("newer tandem"), "{error}");
 }
@@ -609,12 +609,13 @@ async fn ready_is_ready_whatever_the_clock_says() {
 
 /// As if the host had done all it did so far by a clock that was so far ahead.
 async fn done_ahead(store: &SqliteStore, by: i64) {
-    let ahead = format!(
-        "UPDATE events SET created_at = created_at + {by}, planned_at = planned_at + {by}, due_at = due_at + {by}; \
-         UPDATE wakes SET at = at + {by}, planned_at = planned_at + {by}; \
-         UPDATE runs SET started_at = started_at + {by}, finished_at = finished_at + {by}"
-    );
-    store.writer.run(move |db| Ok(db.execute_batch(&ahead)?)).await.unwrap();
+    let ahead = [
+        "UPDATE events SET created_at = created_at + ?1, planned_at = planned_at + ?1, due_at = due_at + ?1",
+        "UPDATE wakes SET at = at + ?1, planned_at = planned_at + ?1",
+        "UPDATE runs SET started_at = started_at + ?1, finished_at = finished_at + ?1",
+    ];
+    let set = move |db: &Connection| ahead.iter().try_for_each(|sql| db.prepare(*sql).execute([by]).map(|_| ()));
+    store.writer.run(set).await.unwrap();
 }
 
 #[tokio::test]
@@ -646,7 +647,7 @@ async fn a_deadline_keeps_its_distance_over_a_clock_that_is_set() {
     store.finish(run.id, Finish { wakes: vec![wake], ..each(&run, &waits("001X")) }).await.unwrap();
     let planned = store.event(run.events[0].id).await.unwrap().unwrap().due_at;
     let wake_at = async |store: &SqliteStore| {
-        store.read(|db| Ok(db.query_row("SELECT at FROM wakes", [], |row| row.get::<_, i64>(0))?)).await.unwrap()
+        store.read(|db| db.prepare("SELECT at FROM wakes").one(NONE, |row| row.get::<i64>(0))).await.unwrap()
     };
     let woken = wake_at(&store).await;
     done_ahead(&store, 7_200_000).await;
@@ -714,7 +715,7 @@ async fn what_was_removed_leaves_the_file() {
     let pruned = store.prune(&Retention::of(crate::time::now() + 1_000, u64::MAX)).await.unwrap();
     assert_eq!(pruned.events, 20);
     let pages = |name: &'static str| {
-        store.read(move |db| Ok(db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))?))
+        store.read(move |db| db.prepare(format!("PRAGMA {name}")).one(NONE, |row| row.get::<i64>(0)))
     };
     assert_eq!(pages("freelist_count").await.unwrap(), 0);
     assert!(pages("page_count").await.unwrap() < 100);
@@ -761,7 +762,7 @@ async fn who_shows_the_questions_learns_that_they_changed() {
 async fn a_store_of_the_format_before_is_taken_over_with_what_was_under_way() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tandem.db");
-    let old = Connection::open(&path).unwrap();
+    let old = rusqlite::Connection::open(&path).unwrap();
     for step in &MIGRATIONS[..2] {
         old.execute_batch(step).unwrap();
     }
@@ -815,7 +816,7 @@ async fn a_packed_journal_says_what_it_said_and_takes_less_room() {
     assert_eq!(store.journal_read(run.id).await.unwrap(), all);
     assert_eq!(store.journal_about("B", 9).await.unwrap(), [(run.id, all[2].clone())]);
     assert_eq!(store.journal_about("A", 1).await.unwrap(), [(run.id, all[1].clone())]);
-    let size = |sql: &'static str| store.read(move |db| Ok(db.query_row(sql, [], |row| row.get::<_, i64>(0))?));
+    let size = |sql: &'static str| store.read(move |db| db.prepare(sql).one(NONE, |row| row.get::<i64>(0)));
     assert_eq!(size("SELECT count(*) FROM journal").await.unwrap(), 0);
     assert!(size("SELECT sum(length(entries)) FROM packed").await.unwrap() < 500);
     store.prune(&Retention::of(crate::time::now() + 1_000, u64::MAX)).await.unwrap();
@@ -851,7 +852,7 @@ async fn doomed_process() {
     let store = SqliteStore::open(&std::path::Path::new(&folder).join("tandem.db"), Access::Host).unwrap();
     append(&store, &[("kept", "1")]).await;
     let half = |db: &Connection| -> Result<()> {
-        db.execute("DELETE FROM events", [])?;
+        db.prepare("DELETE FROM events").execute(NONE)?;
         panic!("a fault of our own")
     };
     let _ = store.writer.run(half).await;
@@ -931,7 +932,7 @@ async fn what_a_source_saw_is_kept_with_what_it_tells_and_found_again_page_by_pa
 async fn what_a_scan_of_the_format_before_had_seen_is_not_taken_for_new() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tandem.db");
-    let old = Connection::open(&path).unwrap();
+    let old = rusqlite::Connection::open(&path).unwrap();
     for step in &MIGRATIONS[..3] {
         old.execute_batch(step).unwrap();
     }
@@ -1040,7 +1041,7 @@ async fn a_release_goes_with_its_parts_when_no_run_that_is_kept_may_have_run_und
     append(&store, &[("A", "1")]).await;
     let asked = store.lease("orders", "r14", 1, crate::time::now()).await.unwrap().run().unwrap();
     store.finish(asked.id, each(&asked, &Verdict::Reject("no".into()))).await.unwrap();
-    let moved = store.writer.run(move |db| Ok(db.execute("UPDATE runs SET release = 'r01'", [])?)).await.unwrap();
+    let moved = store.writer.run(move |db| db.prepare("UPDATE runs SET release = 'r01'").execute(NONE)).await.unwrap();
     assert_eq!(moved, 1);
     assert_eq!(store.candidate("orders").await.unwrap(), Some(candidate));
     store.prune(&Retention::of(now - 30 * day, u64::MAX)).await.unwrap();

@@ -1,9 +1,8 @@
 //! The audit trail's chain in SQL: lines get their hashes where they are written, and are read as whatever stands there.
 
 use ring::rand::{SecureRandom, SystemRandom};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::store::sql::{Connection, NONE, Row, params};
 use crate::store::trail::{CHAINED, Found, Hash, Head, Line, MASKED, Page, SALT, TEXTS, Text};
 use crate::store::{Act, Millis, Result, StoreError, Via};
 
@@ -21,7 +20,7 @@ pub fn add(db: &Connection, act: &Act) -> Result<()> {
     // What is no hash is a break, wherever the next one is bound to.
     let before = before(db, i64::MAX)?.and_then(|found| found.chain).unwrap_or(Hash::NONE);
     // As it is given where none is said: also after lines were taken away the next one has a number of its own.
-    let id = given(db)?.max(db.query_row("SELECT coalesce(max(id), 0) FROM acts", [], |row| row.get(0))?) + 1;
+    let id = given(db)?.max(db.prepare("SELECT coalesce(max(id), 0) FROM acts").one(NONE, |row| row.get(0))?) + 1;
     let mut salts = Salts::fresh(1)?;
     let line = Line {
         id,
@@ -40,34 +39,31 @@ pub fn add(db: &Connection, act: &Act) -> Result<()> {
     let chain = line.chain(before);
     let Line { at, via, act, outcome, texts, .. } = line;
     let ([who, what, why, address, client], salts) = into_row(texts);
-    db.prepare_cached(
+    db.prepare(
         "INSERT INTO acts (id, at, via, act, outcome, who, what, why, address, client, salts, chain) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    )?
-    .execute(params![id, at, via, act, outcome, who, what, why, address, client, salts, chain.0])?;
+    )
+    .execute(params![id, at, via, act, outcome, who, what, why, address, client, salts, chain.0.as_slice()])?;
     Ok(())
 }
 
 /// The last number that was given to a line.
 fn given(db: &Connection) -> Result<i64> {
-    let given = db
-        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'acts'")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
+    let given = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'acts'").first(NONE, |row| row.get(0))?;
     Ok(given.unwrap_or(0))
 }
 
 /// Lines behind one, and the last number given.
 pub fn page(db: &Connection, after: i64, limit: u32) -> Result<Page> {
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM acts WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
-    let lines = select.query_map(params![after, limit], found)?.collect::<rusqlite::Result<_>>()?;
+    let select = db.prepare(format!("SELECT {COLUMNS} FROM acts WHERE id > ?1 ORDER BY id LIMIT ?2"));
+    let lines = select.all(params![after, limit], found)?;
     Ok(Page { lines, given: given(db)? })
 }
 
 /// The last line with a hash before one.
 pub fn before(db: &Connection, line: i64) -> Result<Option<Found>> {
     let sql = format!("SELECT {COLUMNS} FROM acts WHERE id < ?1 AND chain IS NOT NULL ORDER BY id DESC LIMIT 1");
-    Ok(db.prepare_cached(&sql)?.query_row([line], found).optional()?)
+    db.prepare(&sql).first([line], found)
 }
 
 /// The newest line that has a hash.
@@ -80,33 +76,32 @@ pub fn head(db: &Connection) -> Result<Option<Head>> {
 pub fn between(db: &Connection, since: Millis, until: Millis) -> Result<Option<(i64, i64)>> {
     let sql = "SELECT (SELECT min(id) FROM acts WHERE at >= ?1), (SELECT max(id) FROM acts WHERE at <= ?2)";
     let (first, last): (Option<i64>, Option<i64>) =
-        db.query_row(sql, params![since, until], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        db.prepare(sql).one(params![since, until], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(first.zip(last).filter(|(first, last)| first <= last))
 }
 
 /// A row, whatever somebody has made of it.
-fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
-    let at = row.get_ref("at")?.as_i64().ok();
-    let chain = row.get_ref("chain")?.as_blob().ok().and_then(|hash| hash.try_into().ok()).map(Hash);
+fn found(row: &Row<'_>) -> Result<Found> {
+    let at = row.get("at").ok();
+    let chain = row.get("chain").ok().map(Hash);
     let id = row.get("id")?;
     Ok(Found { id, at, line: line(row, id).ok().flatten(), chain })
 }
 
 /// What a row says; none, or an error, where no Tandem has written that.
-fn line(row: &Row<'_>, id: i64) -> rusqlite::Result<Option<Line>> {
-    let salts = row.get_ref("salts")?;
+fn line(row: &Row<'_>, id: i64) -> Result<Option<Line>> {
     // Lines of before have none, until they get their hashes.
-    let salts = if salts == ValueRef::Null { &[0; TEXTS.len() * SALT] } else { salts.as_blob()? };
+    let salts = row.get::<Option<Vec<u8>>>("salts")?.unwrap_or_else(|| vec![0; TEXTS.len() * SALT]);
     let (salts, rest) = salts.as_chunks::<SALT>();
     if salts.len() != TEXTS.len() || !rest.is_empty() {
         return Ok(None);
     }
     let mut texts = [const { Text::None }; TEXTS.len()];
     for ((text, name), salt) in texts.iter_mut().zip(TEXTS).zip(salts) {
-        let Some(own) = Text::of_row(row.get_ref(name)?.as_str_or_null()?, *salt) else { return Ok(None) };
+        let Some(own) = Text::of_row(row.get::<Option<String>>(name)?.as_deref(), *salt) else { return Ok(None) };
         *text = own;
     }
-    let text = |name| row.get::<_, String>(name);
+    let text = |name| row.get::<String>(name);
     Ok(Some(Line { id, at: row.get("at")?, via: text("via")?, act: text("act")?, outcome: text("outcome")?, texts }))
 }
 
@@ -146,21 +141,20 @@ pub fn chain_old(db: &Connection) -> Result<()> {
     // What somebody has put there that is no text is a break like any other, and keeps no host from its database.
     let as_text =
         ["via", "act", "outcome", "who", "what", "why", "address", "client"].map(|own| format!("CAST({own} AS TEXT)"));
-    let mut select = db.prepare(&format!(
+    let select = db.prepare(format!(
         "SELECT id, CAST(at AS INTEGER), {} FROM acts WHERE id > ?1 ORDER BY id LIMIT ?2",
         as_text.join(", ")
-    ))?;
-    let mut put = db.prepare("UPDATE acts SET salts = ?2, chain = ?3 WHERE id = ?1")?;
+    ));
+    let put = db.prepare("UPDATE acts SET salts = ?2, chain = ?3 WHERE id = ?1");
     loop {
         let mut salts = Salts::fresh(ROWS as usize)?;
-        let old = select.query_map(params![last, ROWS], |row| old_line(row, &mut salts))?;
-        let old = old.collect::<rusqlite::Result<Vec<Line>>>()?;
+        let old = select.all::<Line, Vec<_>>(params![last, ROWS], |row| old_line(row, &mut salts))?;
         let Some(newest) = old.last() else { break };
         last = newest.id;
         lines += old.len();
         for line in old {
             before = line.chain(before);
-            put.execute(params![line.id, into_row(line.texts).1, before.0])?;
+            put.execute(params![line.id, into_row(line.texts).1, before.0.as_slice()])?;
         }
     }
     if lines == 0 {
@@ -171,7 +165,7 @@ pub fn chain_old(db: &Connection) -> Result<()> {
     add(db, &Act { why: Some(why), ..act })
 }
 
-fn old_line(row: &Row<'_>, salts: &mut Salts) -> rusqlite::Result<Line> {
+fn old_line(row: &Row<'_>, salts: &mut Salts) -> Result<Line> {
     let texts = [row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?];
     Ok(Line {
         id: row.get(0)?,
@@ -185,8 +179,8 @@ fn old_line(row: &Row<'_>, salts: &mut Salts) -> rusqlite::Result<Line> {
 
 /// Puts hashes in the place of what a line says of a person, and says so in a line of its own. Nothing is done where it says nothing of them.
 pub fn mask(db: &Connection, id: i64, by: &str, tells: impl Fn(&str) -> bool) -> Result<()> {
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM acts WHERE id = ?1"))?;
-    let bound = select.query_row([id], found).optional()?.filter(|found| found.chain.is_some());
+    let select = db.prepare(format!("SELECT {COLUMNS} FROM acts WHERE id = ?1"));
+    let bound = select.first([id], found)?.filter(|found| found.chain.is_some());
     let Some(mut line) = bound.and_then(|found| found.line) else { return Ok(()) };
     // What the trail says of itself tells of nobody, and others are checked by it.
     if [CHAINED, MASKED].contains(&line.act.as_str()) {
@@ -204,7 +198,7 @@ pub fn mask(db: &Connection, id: i64, by: &str, tells: impl Fn(&str) -> bool) ->
         return Ok(());
     }
     let ([_, what, why, ..], salts) = into_row(line.texts);
-    db.prepare_cached("UPDATE acts SET what = ?2, why = ?3, salts = ?4 WHERE id = ?1")?
+    db.prepare("UPDATE acts SET what = ?2, why = ?3, salts = ?4 WHERE id = ?1")
         .execute(params![id, what, why, salts])?;
     add(db, &Act::new(by, Via::CommandLine, MASKED, format!("line {id}")))
 }

@@ -32,7 +32,7 @@ impl Trail {
 
     /// What somebody does who can write the file.
     fn tampered(&self, sql: &str) {
-        let db = Connection::open(&self.path).unwrap();
+        let db = rusqlite::Connection::open(&self.path).unwrap();
         db.execute_batch("DROP TRIGGER IF EXISTS acts_stay").unwrap();
         db.execute_batch(sql).unwrap();
     }
@@ -137,7 +137,7 @@ async fn an_end_that_was_cut_off_without_a_trace_is_seen_by_who_kept_a_head() {
 
 /// A database of the format before with so many lines, of which the third is missing.
 fn of_format_11(path: &Path, lines: u32) {
-    let db = Connection::open(path).unwrap();
+    let db = rusqlite::Connection::open(path).unwrap();
     for step in &MIGRATIONS[..11] {
         db.execute_batch(step).unwrap();
     }
@@ -149,7 +149,7 @@ fn of_format_11(path: &Path, lines: u32) {
         .unwrap();
     for number in 0..lines {
         let act = act(number);
-        put.execute(params![act.at, act.what, act.why]).unwrap();
+        put.execute(rusqlite::params![act.at, act.what, act.why]).unwrap();
     }
     drop(put);
     db.execute_batch("DELETE FROM acts WHERE id = 3; COMMIT").unwrap();
@@ -200,20 +200,20 @@ async fn a_text_that_is_taken_out_leaves_the_chain_as_it_was_and_a_line_says_so(
     trail.tampered(by_hand);
     assert_eq!(broken(&trail.verdict(&[]).await)[0], (1, Wrong::Changed), "it is the hash of another text");
     let trail = Trail::of(5).await;
-    let db = Connection::open(&trail.path).unwrap();
+    let db = rusqlite::Connection::open(&trail.path).unwrap();
     let salts: Vec<u8> = db.query_row("SELECT salts FROM acts WHERE id = 1", [], |row| row.get(0)).unwrap();
     let why: String = db.query_row("SELECT why FROM acts WHERE id = 1", [], |row| row.get(0)).unwrap();
     let own = crate::store::trail::Text::Told { text: why, salt: salts[32..48].try_into().unwrap() }.masked();
     let mut left = salts;
     left[32..48].fill(0);
-    db.execute("UPDATE acts SET why = ?1, salts = ?2 WHERE id = 1", params![own.into_row().0, left]).unwrap();
+    db.execute("UPDATE acts SET why = ?1, salts = ?2 WHERE id = 1", rusqlite::params![own.into_row().0, left]).unwrap();
     assert_eq!(broken(&trail.verdict(&[]).await), [(1, Wrong::TakenOut)]);
 }
 
 #[tokio::test]
 async fn nothing_else_of_a_line_is_changed_by_sql() {
     let trail = Trail::of(3).await;
-    let db = Connection::open(&trail.path).unwrap();
+    let db = rusqlite::Connection::open(&trail.path).unwrap();
     for set in ["who = 'x'", "at = 1", "why = 'x'", "chain = NULL", "outcome = 'failed'", "who = 'hashed:x'", "id = 9"]
     {
         let refused = db.execute(&format!("UPDATE acts SET {set} WHERE id = 1"), []).unwrap_err().to_string();
@@ -299,7 +299,7 @@ proptest! {
     #[test]
     fn whatever_one_field_is_changed_to_is_found(line in 1_i64..7, column in 0_usize..12, value in anything(), flip in 0_usize..640) {
         let columns = ["id", "at", "via", "act", "outcome", "who", "what", "why", "address", "client", "salts", "chain"];
-        let mut db = Connection::open_in_memory().unwrap();
+        let mut db = rusqlite::Connection::open_in_memory().unwrap();
         migrate(&mut db).unwrap();
         for number in 0..6 {
             trail::add(&db, &act(number)).unwrap();
@@ -307,7 +307,7 @@ proptest! {
         db.execute_batch("DROP TRIGGER acts_stay").unwrap();
         prop_assert!(verdict_in(&db).holds());
         let (name, get) = (columns[column], format!("SELECT {} FROM acts WHERE id = ?1", columns[column]));
-        let read = |db: &Connection, id: i64| db.query_row(&get, [id], |row| row.get::<_, rusqlite::types::Value>(0)).ok();
+        let read = |db: &rusqlite::Connection, id: i64| db.query_row(&get, [id], |row| row.get::<_, rusqlite::types::Value>(0)).ok();
         let before = read(&db, line);
         // One bit of what is a hash or a salt, and whatever else.
         let other = match &before {
@@ -319,7 +319,7 @@ proptest! {
             }
             _ => value,
         };
-        let changed = db.execute(&format!("UPDATE acts SET {name} = ?2 WHERE id = ?1"), params![line, other]).is_ok();
+        let changed = db.execute(&format!("UPDATE acts SET {name} = ?2 WHERE id = ?1"), rusqlite::params![line, other]).is_ok();
         if changed && read(&db, line) != before {
             prop_assert!(!verdict_in(&db).holds(), "{name} of {line}: {before:?}");
         }

@@ -1,9 +1,7 @@
 //! Everywhere in the database where values of records lie: one list, for those who go through all of them.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
-
 use crate::store::Result;
+use crate::store::sql::{Connection, NONE, Value};
 
 /// A column with values of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,19 +81,18 @@ impl Column {
             self.column,
         );
         let width = self.key.len();
-        let mut select = db.prepare_cached(&sql)?;
-        let rows = select.query_map(params_from_iter(after), |row| {
-            let key = (0..width).map(|place| row.get(place)).collect::<rusqlite::Result<Key>>()?;
+        let select = db.prepare(&sql);
+        let rows = select.all::<_, Vec<_>>(after, |row| {
+            let key = (0..width).map(|place| row.get(place)).collect::<Result<Key>>()?;
             Ok((key, row.get(width)?))
         })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        Ok(rows)
     }
 
     /// One row's value, opened.
     pub fn get(&self, db: &Connection, key: &Key) -> Result<Option<Value>> {
-        use rusqlite::OptionalExtension;
         let sql = format!("SELECT {} FROM {} WHERE {}", self.opened(), self.table, self.is_row(1));
-        let value = db.prepare_cached(&sql)?.query_row(params_from_iter(key), |row| row.get(0)).optional()?;
+        let value = db.prepare(&sql).first(key, |row| row.get(0))?;
         Ok(value)
     }
 
@@ -109,8 +106,8 @@ impl Column {
             self.row.join(", "),
             self.is_row(2)
         );
-        let with = std::iter::once(&value).chain(key);
-        Ok(db.prepare_cached(&sql)?.execute(params_from_iter(with))? > 0)
+        let with: Key = std::iter::once(&value).chain(key).cloned().collect();
+        Ok(db.prepare(&sql).execute(&with)? > 0)
     }
 
     /// Rows after one that are not sealed with this key, in their order; the last one that was looked at.
@@ -128,12 +125,11 @@ impl Column {
             width + 1
         );
         let current = Value::Text(current.to_owned());
-        let with = after.iter().chain(std::iter::once(&current));
-        let mut select = db.prepare_cached(&sql)?;
-        let rows = select.query_map(params_from_iter(with), |row| {
-            (0..width).map(|place| row.get(place)).collect::<rusqlite::Result<Key>>()
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let with: Key = after.iter().chain(std::iter::once(&current)).cloned().collect();
+        let select = db.prepare(&sql);
+        let rows =
+            select.all::<_, Vec<_>>(&with, |row| (0..width).map(|place| row.get(place)).collect::<Result<Key>>())?;
+        Ok(rows)
     }
 
     /// Seals a row's value anew, with the key that seals now.
@@ -147,13 +143,13 @@ impl Column {
             self.opened(),
             self.is_row(1)
         );
-        db.prepare_cached(&sql)?.execute(params_from_iter(key))?;
+        db.prepare(&sql).execute(key)?;
         Ok(())
     }
 
     /// How many rows there are.
     pub fn rows(&self, db: &Connection) -> Result<u64> {
-        let count: i64 = db.query_row(&format!("SELECT count(*) FROM {}", self.table), [], |row| row.get(0))?;
+        let count: i64 = db.prepare(format!("SELECT count(*) FROM {}", self.table)).one(NONE, |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 }

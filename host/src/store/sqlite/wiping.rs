@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::OpenFlags;
 
 use super::{SqliteStore, retention};
+use crate::store::sql::{Connection, NONE};
 use crate::store::{Result, StoreError};
 
 /// Pages of the index of words that are merged in one bite.
@@ -17,7 +18,7 @@ const WAIT: Duration = Duration::from_millis(500);
 impl SqliteStore {
     /// From now on what this process removes is overwritten.
     pub(super) async fn overwrite(&self) -> Result<()> {
-        let on = |db: &Connection| Ok(db.query_row("PRAGMA secure_delete=ON", [], |_| Ok(()))?);
+        let on = |db: &Connection| db.prepare("PRAGMA secure_delete=ON").one(NONE, |_| Ok(()));
         self.writer.run(on).await
     }
 
@@ -37,18 +38,18 @@ impl SqliteStore {
 /// that there is.
 fn merge(db: &Connection, pages: i64) -> Result<bool> {
     let before = changes(db)?;
-    db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?1)", [pages])?;
+    db.prepare("INSERT INTO words (words, rank) VALUES ('merge', ?1)").execute([pages])?;
     // It counts as one change itself.
     Ok(changes(db)? - before > 1)
 }
 
 fn changes(db: &Connection) -> Result<i64> {
-    Ok(db.query_row("SELECT total_changes()", [], |row| row.get(0))?)
+    db.prepare("SELECT total_changes()").one(NONE, |row| row.get(0))
 }
 
 /// Takes the whole log into the database, and leaves nothing of it.
 fn empty_log(path: &Path) -> Result<bool> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let connection = rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(WAIT)?;
     for _ in 0..TRIES {
         let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;

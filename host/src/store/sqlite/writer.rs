@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use rusqlite::Connection;
+use rusqlite::Connection as Sqlite;
 use tokio::sync::oneshot;
 
 use super::execute;
+use crate::store::sql::Connection;
 use crate::store::{Durability, Result, StoreError};
 
 /// Jobs per commit at most: bounds how long the first of a group waits.
@@ -31,7 +32,7 @@ struct Ran {
 }
 
 /// Runs on the connection; or is told why it cannot.
-type Work = Box<dyn FnOnce(std::result::Result<&Connection, &str>) -> Ran + Send>;
+type Work = Box<dyn FnOnce(std::result::Result<&Sqlite, &str>) -> Ran + Send>;
 
 struct Job {
     durability: Durability,
@@ -49,7 +50,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the thread on its own connection. A panic in it ends the process: a host whose store is dead must not go on.
-    pub fn start(connection: Connection) -> std::io::Result<Self> {
+    pub fn start(connection: Sqlite) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let failing = Arc::new(AtomicBool::new(false));
         let told = failing.clone();
@@ -126,8 +127,8 @@ impl Writer {
 }
 
 /// The job's result, and whether its failure could not be taken back alone.
-fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T>) -> (Result<T>, bool) {
-    let tried = execute(connection, "SAVEPOINT job").map_err(StoreError::from).and_then(|()| {
+fn in_savepoint<T>(connection: &Sqlite, job: impl FnOnce(&Connection) -> Result<T>) -> (Result<T>, bool) {
+    let tried = execute(connection, "SAVEPOINT job").and_then(|()| {
         let value = job(connection)?;
         execute(connection, "RELEASE job")?;
         Ok(value)
@@ -136,7 +137,7 @@ fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Res
     (tried, stuck)
 }
 
-fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
+fn write_groups(connection: &Sqlite, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
     // As the connection was opened.
     let mut synced = true;
     let mut waiting: Option<Job> = None;
@@ -180,7 +181,7 @@ fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>, failing: &
 
 /// One transaction and one verdict for all: no error when it was committed; and whether one of the jobs found no room. `error`
 /// says why it could not be begun.
-fn write_group(connection: &Connection, mut error: Option<String>, group: Vec<Job>) -> (Option<String>, bool) {
+fn write_group(connection: &Sqlite, mut error: Option<String>, group: Vec<Job>) -> (Option<String>, bool) {
     let mut no_room = false;
     let mut ran: Vec<Acknowledge> = Vec::with_capacity(group.len());
     for job in group {
