@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use self::own::Question;
 pub use self::own::{Own, PREFIX};
-pub use self::rates::{Rates, TooOften};
+pub use self::rates::{Calls, Rates, TooOften};
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::engine::Flow;
@@ -133,6 +133,11 @@ pub enum Refused {
         /// What says so.
         by: String,
     },
+    /// Its flow is not up.
+    #[error(
+        "the flow {0} does not run now: the host was just started or set up anew, or the flow is held; ask again in a moment"
+    )]
+    NotUp(String),
     /// Those before it take too long.
     #[error("too many calls are under way, and it did not begin; ask again in a while, and fewer at once")]
     Busy,
@@ -167,9 +172,10 @@ impl Gateway {
         flows: Flows,
         releases: Arc<Releases>,
         inbox: Arc<Inbox>,
+        calls: Arc<Calls>,
     ) -> Self {
         let own = &config.agents;
-        let (policy, rates) = (Policy::of(own), Rates::new(own.calls_a_minute, own.calls_a_day));
+        let (policy, rates) = (Policy::of(own), Rates::new(own.calls_a_minute, own.calls_a_day, calls));
         Self { config, connections, flows, releases, inbox, policy, rates, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
@@ -178,6 +184,12 @@ impl Gateway {
         let mut flows = (self.flows)();
         flows.retain(|flow| caller.sees(&flow.name));
         flows
+    }
+
+    /// Each flow that somebody sees runs: what is offered to them now is all.
+    pub fn is_whole(&self, caller: &Caller) -> bool {
+        let up = self.flows_of(caller);
+        self.config.flows.keys().filter(|name| caller.sees(name)).all(|name| up.iter().any(|flow| flow.name == **name))
     }
 
     /// What is offered to somebody: what they may call.
@@ -191,8 +203,14 @@ impl Gateway {
         offered.retain_mut(|own| {
             let call = Judged { who: &caller.who, tool: &own.name, deed: own.tool.deed };
             hidden::hide_in_schema(&mut own.tool.output, &self.policy.hides(call));
-            self.policy.rulings(call).iter().any(Ruling::is_allowed) && own.misses(&self.policy.rows(call)).is_none()
+            let is_allowed =
+                is_how_a_call_stands(&own.name) || self.policy.rulings(call).iter().any(Ruling::is_allowed);
+            is_allowed && own.misses(&self.policy.rows(call)).is_none()
         });
+        // Who may call nothing that takes its time asks how nothing stands.
+        if offered.iter().all(|own| own.tool.deed == Deed::Reads) {
+            offered.retain(|own| !is_how_a_call_stands(&own.name));
+        }
         offered
     }
 
@@ -327,7 +345,7 @@ impl Gateway {
         if !caller.sees(&event.flow) {
             return Err(Refused::Unknown(format!("event {}", event.id)));
         }
-        let mut told = own::told(event);
+        let mut told = own::told(event, &hides);
         // Both records have the names of their systems, not those of a tool: from whom something is hidden, all of them is.
         if hides.is_empty() {
             told["detail"] = serde_json::from_str(&event.detail).unwrap_or_default();
@@ -403,7 +421,9 @@ impl Gateway {
             let veil = self.veil(caller, name, &tool, input)?;
             return Ok((Called::Own(own, Box::new(tool)), veil));
         }
-        let flow = self.flows_of(caller).into_iter().find(|own| own.name == flow).ok_or_else(unknown)?;
+        let is_known = caller.sees(flow) && self.config.flows.contains_key(flow);
+        let not_there = || if is_known { Refused::NotUp(flow.to_owned()) } else { unknown() };
+        let flow = self.flows_of(caller).into_iter().find(|own| own.name == flow).ok_or_else(not_there)?;
         let veil = self.veil(caller, name, flow.release.plugin.tool(tool).ok_or_else(unknown)?, input)?;
         Ok((Called::Theirs(flow, tool.to_owned()), veil))
     }
@@ -411,6 +431,9 @@ impl Gateway {
     /// What somebody does not see of what a tool answers to that; an error where the operator does not allow them to call it so.
     fn veil(&self, caller: &Caller, name: &str, tool: &Tool, input: &Value) -> Result<Veil, Refused> {
         let call = Judged { who: &caller.who, tool: name, deed: tool.deed };
+        if is_how_a_call_stands(name) {
+            return Ok(Veil { hides: self.policy.hides(call), rows: Rows::new(), about: About::Theirs });
+        }
         let ruling = match self.policy.asks_for_rehearsal(call) {
             // What a rehearsal shows decides once it was made: unless nothing that it shows could have the call made.
             true => self.policy.rulings(call).into_iter().find(Ruling::is_allowed),
@@ -424,7 +447,6 @@ impl Gateway {
         let (hides, rows) = (self.policy.hides(call), self.policy.rows(call));
         let about = match misses(name, tool, &rows) {
             Some(why) => Err(why),
-            None if is_how_a_call_stands(name) => Ok(About::Theirs),
             None => rows::about(tool, input, &rows),
         };
         let about = about.map_err(|why| refused(format!("{}: {why}", ruling.by)))?;
@@ -467,8 +489,8 @@ fn misses(name: &str, tool: &Tool, rows: &Rows) -> Option<String> {
     }
 }
 
-/// Whoever made a call may know how it stands: it was not made unless it was about what they see.
-fn is_how_a_call_stands(name: &str) -> bool {
+/// Whoever made a call may know how it stands, whatever rules say: it was not made unless it was about what they see.
+pub fn is_how_a_call_stands(name: &str) -> bool {
     name.split_once('_').is_some_and(|(prefix, own)| prefix == PREFIX && Own::named(own) == Some(Own::Call))
 }
 

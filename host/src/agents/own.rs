@@ -19,7 +19,7 @@ use crate::reconcile::report::{Difference, Field, Named};
 use crate::reconcile::{self, ReconcileError};
 use crate::releases::Releases;
 use crate::sandbox::{Deed, Tool};
-use crate::store::{Event, EventFilter, EventState, Store, StoreError};
+use crate::store::{Event, EventFilter, EventState, Store, StoreError, TOOL};
 use crate::time::iso;
 
 /// Before the name of each, where another tool's has its flow.
@@ -324,7 +324,7 @@ impl Question<'_> {
         let mut told = json!({
             "record": record,
             "links": links.take(MOST).collect::<Vec<_>>(),
-            "events": known.events.iter().take(MOST).map(told).collect::<Vec<_>>(),
+            "events": known.events.iter().take(MOST).map(|event| told(event, self.hides)).collect::<Vec<_>>(),
             "writes": known.writes.iter().take(MOST).map(|write| self.written(write, field)).collect::<Vec<_>>(),
             "more": more,
         });
@@ -444,7 +444,7 @@ impl Question<'_> {
         }
         found.sort_by_key(|event| std::cmp::Reverse(event.id));
         let more = found.len() > most;
-        let mut questions: Value = found.iter().take(most).map(told).collect();
+        let mut questions: Value = found.iter().take(most).map(|event| told(event, self.hides)).collect();
         hidden::hide(&mut questions, self.hides);
         Ok(json!({ "questions": questions, "more": more }))
     }
@@ -480,7 +480,9 @@ fn name_of(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|name| !name.is_empty() && name.len() <= NAME_BYTES)
 }
 
-pub(super) fn told(event: &Event) -> Value {
+/// An event as it is told to somebody. What a call would write stands in its reason: from whom something is hidden, all of that is.
+pub(super) fn told(event: &Event, hides: &BTreeSet<String>) -> Value {
+    let reason = event.reason.as_deref().filter(|_| hides.is_empty() || !event.topic.starts_with(TOOL));
     json!({
         "event": event.id,
         "flow": event.flow,
@@ -488,7 +490,7 @@ pub(super) fn told(event: &Event) -> Value {
         "record": event.key,
         "state": event.state.word(),
         "at": iso(event.created_at),
-        "reason": event.reason.as_deref().unwrap_or_default(),
+        "reason": reason.unwrap_or_default(),
         "choices": event.choices,
     })
 }

@@ -17,9 +17,13 @@ const AT_ONCE: usize = 2;
 pub struct Rates {
     a_minute: u32,
     a_day: u32,
-    callers: Mutex<BTreeMap<String, Counts>>,
+    calls: Arc<Calls>,
     turns: Mutex<BTreeMap<String, Arc<Semaphore>>>,
 }
+
+/// How often each has called, as long as the process runs: a `tandem.toml` that is changed makes nobody's calls undone.
+#[derive(Debug, Default)]
+pub struct Calls(Mutex<BTreeMap<String, Counts>>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
@@ -47,9 +51,9 @@ pub enum TooOften {
 }
 
 impl Rates {
-    /// Nobody has called yet.
-    pub fn new(a_minute: u32, a_day: u32) -> Self {
-        Self { a_minute, a_day, callers: Mutex::default(), turns: Mutex::default() }
+    /// So many calls are allowed, those that were made before counted.
+    pub fn new(a_minute: u32, a_day: u32, calls: Arc<Calls>) -> Self {
+        Self { a_minute, a_day, calls, turns: Mutex::default() }
     }
 
     /// Waits until few enough calls of theirs are under way. None where nothing is called any more.
@@ -63,7 +67,7 @@ impl Rates {
 
     /// Counts a call, unless there were too many.
     pub fn call(&self, who: &str, now: Millis) -> Result<(), TooOften> {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut callers = self.calls.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = callers.entry(who.to_owned()).or_default();
         if own.minute != now / MINUTE {
             (own.minute, own.in_minute) = (now / MINUTE, 0);
@@ -91,7 +95,7 @@ mod tests {
     #[tokio::test]
     async fn who_has_many_calls_under_way_waits_and_others_do_not() {
         use futures_util::FutureExt;
-        let rates = Rates::new(99, 99);
+        let rates = Rates::new(99, 99, Arc::default());
         let mut own = Vec::new();
         for _ in 0..AT_ONCE {
             own.push(rates.turn("a").await);
@@ -104,7 +108,8 @@ mod tests {
 
     #[test]
     fn each_caller_has_a_minute_and_a_day_of_its_own() {
-        let rates = Rates::new(2, 3);
+        let calls: Arc<Calls> = Arc::default();
+        let rates = Rates::new(2, 3, calls.clone());
         let at = 20 * DAY;
         assert_eq!([rates.call("a", at), rates.call("a", at)], [Ok(()), Ok(())]);
         assert_eq!(rates.call("a", at + 59_000), Err(TooOften::InMinute { most: 2, seconds: 1 }));

@@ -156,7 +156,13 @@ impl Going<'_> {
             }
             talk.push(Turn::Came(results));
         }
-        Ok(Ended::Unanswered(format!("the model came to no answer within steps = {}", self.agent.config.steps)))
+        let steps = self.agent.config.steps;
+        Ok(Ended::Unanswered(match self.began.about {
+            Some(_) => {
+                format!("the model never called `propose`, by which it says what it proposes, within steps = {steps}")
+            }
+            None => format!("the model came to no answer within steps = {steps}"),
+        }))
     }
 
     async fn is_asked_still(&self, proposal: &propose::Proposal) -> Result<bool, StoreError> {

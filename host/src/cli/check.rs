@@ -15,16 +15,16 @@ use crate::agents;
 use crate::alerts;
 use crate::assistants::{self, model::Model};
 use crate::checks::{self, CERTIFICATE, Finding, currencies};
-use crate::config::{Config, FlowConfig};
+use crate::config::{Config, FlowConfig, Then};
 use crate::connections::oidc::{Provider, ProviderError};
 use crate::connections::{Connection, Connections, connect};
 use crate::console::tls;
 use crate::engine::Flow;
-use crate::engine::calls::{Judged, Policy, Ruling};
+use crate::engine::calls::{IN_SALESFORCE, Judged, Policy, Ruling};
 use crate::releases::ReleaseError;
-use crate::sandbox::{LoadError, like};
+use crate::sandbox::{Deed, LoadError, like};
 use crate::store::sqlite::Access;
-use crate::store::{Purpose, Store, StoreError};
+use crate::store::{Purpose, Store, StoreError, Token};
 
 /// The plugin's file is not where it is looked for.
 fn is_missing(error: &anyhow::Error) -> bool {
@@ -222,6 +222,20 @@ fn rules(config: &Config, flows: &[Flow], findings: &mut Vec<Finding>) {
             let says = format!("it speaks of the tools \"{pattern}\", and there is none");
             findings.push(Finding::bad(&what, says, "`tandem tool list` names them"));
         }
+        // Of a pattern nobody sees that it does more than read.
+        let is_meant = |own: &&&agents::Offered| !rule.tools.contains(&own.name);
+        let unseen: Vec<String> = own
+            .iter()
+            .filter(|own| own.tool.deed != Deed::Reads && rule.then == Then::Allow && rule.when.is_none())
+            .filter(is_meant)
+            .map(|own| format!("{} ({})", own.name, own.tool.deed))
+            .collect();
+        if !unseen.is_empty() {
+            let says = format!("it allows at once, before anybody has seen what they would do: {}", unseen.join(", "));
+            let mend =
+                "name tools that only read, or write then = \"approve\"; where it is meant, name these tools in full";
+            findings.push(Finding::soon(&what, says, mend));
+        }
         // A tool that tells no such field is refused to them.
         for field in rule.rows.keys().filter(|field| !own.iter().any(|own| own.tells(field))) {
             let says = format!("it tells records apart by \"{field}\", and no tool that it speaks of has such a field");
@@ -276,8 +290,10 @@ fn agents_of_ones_own(config: &Config, flows: &[Flow], findings: &mut Vec<Findin
 /// A rule that speaks of nobody who is known, or that no call reaches.
 async fn callers(config: &Config, store: &dyn Store, findings: &mut Vec<Finding>) -> Result<()> {
     let accounts = store.accounts().await?.into_iter().map(|own| own.name);
-    let tools = store.tokens().await?.into_iter().filter(|own| own.purpose == Purpose::Tools);
-    let tokens = tools.map(|own| format!("token {}", own.name));
+    let (tokens, others): (Vec<_>, Vec<_>) =
+        store.tokens().await?.into_iter().partition(|own| own.purpose == Purpose::Tools);
+    let name = |own: Token| format!("token {}", own.name);
+    let (tokens, others) = (tokens.into_iter().map(name), others.into_iter().map(name).collect::<Vec<_>>());
     let agents = config.agents.own.keys().map(|name| assistants::who(name));
     let known: Vec<String> = accounts.chain(tokens).chain(agents).chain([user()]).collect();
     let mut is_all: Option<usize> = None;
@@ -292,6 +308,12 @@ async fn callers(config: &Config, store: &dyn Store, findings: &mut Vec<Finding>
         for who in rule.who.iter().filter(|who| !known.iter().any(|own| like(who, own))) {
             let says = format!("nobody is called \"{who}\" here");
             let mend = "`token <name>` for a token for tools, `agent <name>` for an agent, or the name of an account; who comes from the provider is known once they have signed in";
+            findings.push(Finding::soon(&what, says, mend));
+        }
+        let is_known = |who: &String| known.iter().chain(&others).any(|own| like(who, own));
+        for who in rule.approvers.iter().filter(|who| !who.starts_with(IN_SALESFORCE) && !is_known(who)) {
+            let says = format!("calls wait for \"{who}\" to approve them, and nobody is called so here");
+            let mend = "the name of an account, `token <name>`, or \"salesforce <username>\"; who comes from the provider is known once they have signed in";
             findings.push(Finding::soon(&what, says, mend));
         }
     }

@@ -41,6 +41,9 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             return Err(Failure::unknown("flow", flow, known).into());
         }
     }
+    if options.record.as_deref().is_some_and(|record| record.trim().is_empty()) {
+        return Err(Failure::WrongUsage("--record names no record".into()).into());
+    }
     let since = options.since.map(|day| Since::of(&day, &parts.config).map_err(|why| anyhow!("--since {day}: {why}")));
     let since = since.transpose()?;
     let releases = parts.releases().await?.clone();

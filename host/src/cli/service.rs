@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use super::output::complain;
-use crate::agents::Gateway;
+use crate::agents::{Calls, Gateway};
 use crate::alerts::{self, Alerts};
 use crate::assistants::Assistants;
 use crate::backup::Scheduled;
@@ -164,6 +164,9 @@ struct Host {
 /// How long what was asked over HTTP may take still when these parts end.
 const ANSWERS: Duration = Duration::from_secs(5);
 
+/// The same where the process goes on: longer than any call of a tool takes.
+const LONG_ANSWERS: Duration = Duration::from_secs(35);
+
 /// Between two times that the log says where the audit trail ends.
 const TELL_HEAD: Duration = Duration::from_secs(24 * 3_600);
 
@@ -249,6 +252,7 @@ pub async fn serve(
     let Parts { config, store, .. } = parts;
     let metrics = Counted::begin().context("what is counted")?;
     let loads = Arc::new(Loads::new(store.clone()));
+    let calls: Arc<Calls> = Arc::default();
     let mut setup = Setup::of(config, connections, releases, None).await?;
     let (stopping, mut over) = watch::channel(false);
     let watching = tokio::spawn(guarded("watch of the store", until_over(asked, store.clone(), stopping)));
@@ -260,7 +264,8 @@ pub async fn serve(
     let (mut before, mut refused): (Option<Setup>, Option<String>) = (None, None);
     loop {
         let (halt, stop) = watch::channel(false);
-        let start = Host::start(&setup, store.clone(), loads.clone(), metrics.clone(), stop, over.clone());
+        let start =
+            Host::start(&setup, store.clone(), loads.clone(), calls.clone(), metrics.clone(), stop, over.clone());
         let started = tokio::select! {
             started = start => started,
             // Plugins that are compiled first, at a first start or after an upgrade, hold up no stop.
@@ -396,6 +401,7 @@ impl Host {
         setup: &Setup,
         store: Arc<dyn Store>,
         loads: Arc<Loads>,
+        calls: Arc<Calls>,
         metrics: Counted,
         stop: watch::Receiver<bool>,
         over: watch::Receiver<bool>,
@@ -473,8 +479,14 @@ impl Host {
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
         let engine = host.engine.clone();
         let flows = Box::new(move || engine.flows());
-        let gateway =
-            Arc::new(Gateway::new(config.clone(), host.connections.clone(), flows, releases.clone(), inbox.clone()));
+        let gateway = Arc::new(Gateway::new(
+            config.clone(),
+            host.connections.clone(),
+            flows,
+            releases.clone(),
+            inbox.clone(),
+            calls,
+        ));
         let assistants = Assistants::of(config, &gateway, &inbox);
         let engine = host.engine.clone();
         let ready = move || engine.status().values().all(|own| *own != FlowStatus::Starting);
@@ -658,8 +670,18 @@ impl Host {
         let patience = Duration::from_secs(self.config.host.stop_seconds);
         self.engine.run(self.stop, over.clone(), patience).await;
         self.ended.send_replace(true);
-        let _ = tokio::time::timeout(ANSWERS, async { while self.doors.join_next().await.is_some() {} }).await;
-        self.doors.shutdown().await;
+        let mut doors = self.doors;
+        // Nobody is answered here who asks when the next host is up.
+        let _ = tokio::time::timeout(ANSWERS, async { while doors.join_next().await.is_some() {} }).await;
+        if *over.borrow() {
+            doors.shutdown().await;
+        } else {
+            // What is on its way still is answered beside that one, and no more is taken.
+            tokio::spawn(guarded("answers of before", async move {
+                let _ = tokio::time::timeout(LONG_ANSWERS, async { while doors.join_next().await.is_some() {} }).await;
+                doors.shutdown().await;
+            }));
+        }
         self.tasks.shutdown().await;
         // Where another host follows in this process nobody waits for the collector.
         if let Some(telling) = self.telling.filter(|_| *over.borrow()) {

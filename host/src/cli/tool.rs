@@ -153,5 +153,12 @@ pub async fn gateway(parts: &Parts, flow: Option<&str>) -> Result<Gateway> {
     let releases = parts.releases().await?.clone();
     // A running host looks at its queue every two seconds, whoever put something there.
     let inbox = Arc::new(Inbox::new(parts.store.clone(), []));
-    Ok(Gateway::new(parts.config.clone(), connections, Box::new(move || flows.clone()), releases, inbox))
+    Ok(Gateway::new(
+        parts.config.clone(),
+        connections,
+        Box::new(move || flows.clone()),
+        releases,
+        inbox,
+        Arc::default(),
+    ))
 }

@@ -159,8 +159,9 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, ErrorData> {
         let caller = self.caller(&context)?;
         let tools = self.gateway.offered(&caller).into_iter().map(described).collect();
-        // What is offered is offered to who asks.
-        Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(FRESH_MS).with_cache_scope(CacheScope::Private))
+        // What is not up yet comes soon. What is offered is offered to who asks.
+        let fresh = if self.gateway.is_whole(&caller) { FRESH_MS } else { 0 };
+        Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(fresh).with_cache_scope(CacheScope::Private))
     }
 
     async fn list_resources(

@@ -240,7 +240,7 @@ pub async fn one(host: &Host, flows: &[String], record: &str) -> Result<Report, 
 /// What is said of a record that no flow compares.
 pub fn not_compared(record: &str) -> String {
     format!(
-        "no flow compares a record {}: it may be misspelt, of a kind that needs nothing on the other side (such as an opportunity that is not won), or another \
+        "no flow compares a record {}: it may be misspelt, of a kind that needs nothing on the other side (such as an opportunity that is not won, or an order that comes from none), or another \
          company's; a record is asked for by its Salesforce id, an order by its DocEntry, a customer by its CardCode, an item by its ItemCode",
         one_line(record)
     )

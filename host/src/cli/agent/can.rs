@@ -13,6 +13,7 @@ use crate::cli::failure::{FOUND_PROBLEMS, Failure};
 use crate::cli::output::Output;
 use crate::cli::service::Parts;
 use crate::config::{AgentConfig, Config, Then};
+use crate::engine::calls::rows;
 use crate::engine::calls::{Judged, Policy, Ruling};
 use crate::sandbox::like;
 use crate::store::sqlite::Access;
@@ -71,7 +72,17 @@ pub async fn run(config: &Path, who: String, tool: String, input: Option<String>
     let (hidden, unknown): (Vec<&str>, Vec<&str>) =
         hides.iter().map(String::as_str).partition(|name| found.gives(name));
     let rows = policy.rows(call);
-    if let Some(why) = found.misses(&rows) {
+    let problems = input.as_ref().map(|input| found.tool.problems_of(input)).unwrap_or_default();
+    if !problems.is_empty() {
+        return Err(Failure::WrongUsage(format!("{tool} does not take that: {}", problems.join("; "))).into());
+    }
+    let about = input.as_ref().and_then(|input| rows::about(&found.tool, input, &rows).err());
+    if agents::is_how_a_call_stands(&tool) {
+        rulings.truncate(1);
+        rulings.iter_mut().for_each(|own| {
+            (own.then, own.by) = (Then::Allow, "whoever made a call may know how it stands".into());
+        });
+    } else if let Some(why) = found.misses(&rows).or(about) {
         rulings.iter_mut().for_each(|own| (own.then, own.by) = (Then::Refuse, format!("{}: {why}", own.by)));
     }
     let allowed = rulings.iter().any(Ruling::is_allowed);
@@ -82,6 +93,12 @@ pub async fn run(config: &Path, who: String, tool: String, input: Option<String>
             &json!({ "who": who, "tool": tool, "allowed": allowed, "rulings": told.collect::<Vec<_>>(), "hides": hidden, "not_there_to_hide": unknown, "rows": rows }),
         );
     } else {
+        if rulings.len() > 1 {
+            output.say(match input.is_some() && policy.asks_for_rehearsal(call) {
+                true => "what a rehearsal of the call shows decides between these, the first whose condition holds:",
+                false => "the first of these whose condition holds decides:",
+            });
+        }
         for own in &rulings {
             output.say(format!("{who} {} {tool}, which {}: {}", says(own), found.tool.deed, own.by));
             if let Some(approved) = approved_by(own) {

@@ -125,6 +125,11 @@ async fn make(
     };
     checked_name(&wanted.name)?;
     checked_flows(&wanted.flows, console.engine.config())?;
+    // By its name rules, calls and the audit trail know who calls: two of one name would be one caller.
+    if console.access.store.tokens().await?.iter().any(|own| own.name == wanted.name) {
+        return Err(Problem::field("name", "There is a token of that name.")
+            .mended("Take another name, or remove that token first."));
+    }
     let now = now();
     let expires_at = time("expires_at", &wanted.expires_at)?;
     if !(now..=now + LONGEST).contains(&expires_at) {

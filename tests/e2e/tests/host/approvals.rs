@@ -226,11 +226,11 @@ async fn rules_say_what_is_done_at_once_what_waits_and_for_whom() -> Result<()> 
     assert_eq!(answer(&admin, call, &choice).await?, json!([]));
     assert_eq!(ended(&mcp, call).await?["state"], "done");
     // What stands in a rule is told beforehand.
-    let can = async |input: &str| {
-        world.tandem_raw(&["--json", "agent", "can", "token desk", "orders_create-order", input]).await
-    };
-    let (code, told, _) = can("{}").await?;
+    let can = ["--json", "agent", "can", "token desk", "orders_create-order"];
+    let (code, told, _) = world.tandem_raw(&can).await?;
     assert!(code == 0 && told.contains("result.net <= 100.0") && told.contains("carl"), "{told}");
+    let (code, _, why) = world.tandem_raw(&[&can[..], &["{}"]].concat()).await?;
+    assert!(code == 2 && why.contains("does not take that") && why.contains("card_code"), "{code} {why}");
     Ok(())
 }
 
@@ -422,8 +422,14 @@ async fn the_command_line_approves_nothing_of_its_own_and_what_is_hidden_is_in_n
     for told in [&told, &later] {
         assert!(told["state"] == "waits for approval" && !told.to_string().contains("as typed"), "{told}");
     }
+    let own_words = masked.got("tandem_reviews", json!({})).await?;
+    assert_eq!(own_words["questions"][0]["event"], told["call"], "{own_words}");
+    assert!(!own_words.to_string().contains("as typed"), "nor as its question: {own_words}");
     let reviews = mcp.got("tandem_reviews", json!({})).await?.to_string();
     assert!(!reviews.contains("unseen words") && !reviews.contains("by hand"), "{reviews}");
+    // By its name a token is who calls.
+    let second = Mcp::new(&world, &admin, "masked", "reviewer", Value::Null).await;
+    assert!(second.is_err_and(|why| why.to_string().contains("There is a token of that name")));
     Ok(())
 }
 

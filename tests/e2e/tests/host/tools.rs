@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tandem_e2e::console::{admin, with_admin};
 use tandem_e2e::mcp::Mcp;
@@ -159,6 +159,8 @@ async fn who_may_not_call_a_tool_neither_sees_it_nor_is_answered() -> Result<()>
     let vain = "[[agents.rules]]\ntools = [\"hostile_lok\"]\nthen = \"refuse\"\n\
         [[agents.rules]]\ntools = [\"hostile_look\"]\nthen = \"allow\"\nhide = [\"sayz\"]\n\
         [[agents.rules]]\nwho = [\"token dsk\"]\nthen = \"refuse\"\n\
+        [[agents.rules]]\nwho = [\"token desk\"]\ntools = [\"hostile_*\"]\nthen = \"allow\"\n\
+        [[agents.rules]]\nwho = [\"token desk\"]\nthen = \"approve\"\napprovers = [\"boss\", \"salesforce x\", \"ghost\"]\n\
         [[agents.rules]]\nthen = \"refuse\"\n[[agents.rules]]\nthen = \"allow\"\n";
     std::fs::write(&config, format!("{text}\n{vain}"))?;
     let (code, checked, _) = world.tandem_raw(&["check", "--json"]).await?;
@@ -169,8 +171,10 @@ async fn who_may_not_call_a_tool_neither_sees_it_nor_is_answered() -> Result<()>
         "rule 4",
         "sayz",
         "nobody is called \\\"token dsk\\\"",
-        "rule 7",
-        "no call reaches it: rule 6",
+        "before anybody has seen what they would do: hostile_do (writes)",
+        "calls wait for \\\"ghost\\\" to approve them",
+        "rule 9",
+        "no call reaches it: rule 8",
     ] {
         assert!(checked.contains(what), "{what}: {checked}");
     }
@@ -320,5 +324,43 @@ async fn the_command_line_asks_the_same_tools_beside_a_running_host() -> Result<
     assert!(code == 2 && told.contains("not JSON"), "{code} {told}");
     let (code, _, told) = world.tandem_raw(&["tool", "call", "inventory_stok-of"]).await?;
     assert!(code == 4 && told.contains("stock-of"), "{code} {told}");
+    Ok(())
+}
+
+/// A `tandem.toml` that is changed cuts off no call that is under way, denies no tool that is there, and counts nobody's calls anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_outlives_a_changed_configuration_and_stays_counted() -> Result<()> {
+    let more = "[agents]\nmcp = true\ncalls_a_day = 40\n[[agents.rules]]\ntools = [\"credit_*\"]\nthen = \"refuse\"\n";
+    let setup = Setup { plugins: vec!["inventory", "credit"], more: more.into(), ..Setup::default() };
+    let (world, admin) = with_admin(setup).await?;
+    let desk = Mcp::new(&world, &admin, "desk", "reviewer", Value::Null).await?;
+    let item = world.b1_records("Items").await?.remove(0)["ItemCode"].clone();
+    desk.got("inventory_stock-of", json!({ "item_code": item })).await?;
+    world.b1_faults(json!([{ "path": "/b1s/v2/Items", "kind": { "latency": 9_000 }, "times": 1 }])).await?;
+    let config = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&config)?;
+    let call = desk.got("inventory_stock-of", json!({ "item_code": item }));
+    let change = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        std::fs::write(&config, text.replace("calls_a_day = 40", "calls_a_day = 41"))?;
+        let mut tries = 0;
+        while world.log().matches("tandem is up").count() < 2 {
+            let told = desk.call("inventory_stock-of", json!({ "item_code": "none" })).await;
+            let told = told.map(|told| told.to_string()).unwrap_or_else(|error| format!("{error:#}"));
+            anyhow::ensure!(!told.contains("there is no tool"), "{told}");
+            tries += 1;
+            anyhow::ensure!(tries < 30, "it is not taken up: {}", world.log_tail());
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+        Ok::<_, anyhow::Error>(tries)
+    };
+    let (called, changed) = tokio::join!(call, change);
+    assert_eq!(called.context("the call that was under way")?["item_code"], item);
+    let tries = changed?;
+    for _ in 0..39 - tries {
+        desk.got("inventory_stock-of", json!({ "item_code": item })).await?;
+    }
+    let why = desk.refused("inventory_stock-of", json!({ "item_code": item })).await?;
+    assert!(why.contains("more than 41 calls"), "{why}");
     Ok(())
 }
