@@ -181,8 +181,7 @@ impl Engine {
         };
         let is_refused = matches!(outcome, Outcome::Reject(_));
         let in_part = wrote(&report.journal) || self.has_written(event).await;
-        let verdict =
-            if is_refused && !in_part { not_answered(&tool.title, &why) } else { in_part_of(&tool.title, why) };
+        let verdict = otherwise_ended(&tool.title, why, (is_refused, in_part, report.unmade > 0));
         Finish { journal: std::mem::take(&mut report.journal), ..finish(event, verdict) }
     }
 
@@ -235,6 +234,16 @@ const POST: &str = "\"method\":\"POST\"";
 
 fn makes(captured: &[JournalEntry]) -> bool {
     captured.iter().any(|own| own.request.contains(POST))
+}
+
+/// What becomes of a call that ended otherwise than it was approved.
+fn otherwise_ended(title: &str, why: String, (is_refused, in_part, lacks): (bool, bool, bool)) -> Verdict {
+    match (is_refused, in_part) {
+        (true, false) => not_answered(title, &why),
+        // It found all of it done, such as by the same call of another: it is rehearsed again, and what is to be done then decides.
+        (false, false) if lacks => Verdict::Retry { due_at: now(), why, counts: true, batch_max: None },
+        _ => in_part_of(title, why),
+    }
 }
 
 fn in_part_of(title: &str, why: String) -> Verdict {
@@ -378,4 +387,25 @@ fn approved_in(entry: &JournalEntry) -> Approved {
         took: None,
     };
     Approved::of(&requests.into_iter().map(entry).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_asked_about_a_part_only_where_something_may_have_been_written() {
+        let ended =
+            |is_refused, in_part, lacks| otherwise_ended("Make an order", "why".into(), (is_refused, in_part, lacks));
+        assert!(matches!(ended(true, false, false), Verdict::Done(what) if what.contains("no answer: why")));
+        assert!(
+            matches!(ended(false, false, true), Verdict::Retry { counts: true, .. }),
+            "found done: looked at again"
+        );
+        for (is_refused, in_part, lacks) in
+            [(true, true, false), (false, true, true), (false, true, false), (false, false, false)]
+        {
+            assert!(matches!(ended(is_refused, in_part, lacks), Verdict::Review(_)), "{is_refused} {in_part} {lacks}");
+        }
+    }
 }
