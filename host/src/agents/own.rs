@@ -336,8 +336,9 @@ impl Question<'_> {
         let Some(record) = name_of(&wanted.record) else { return Ok(Err(NO_NAME.into())) };
         let own = self.flows.iter().map(|flow| flow.name.clone());
         let flows: Vec<String> = own.filter(|own| wanted.flow.as_ref().is_none_or(|flow| flow == own)).collect();
-        if let Some(flow) = wanted.flow.filter(|_| flows.is_empty()) {
-            return Ok(Err(format!("there is no flow {}", one_line(&flow))));
+        if flows.is_empty() {
+            let named = wanted.flow.map(|flow| format!(" {}", one_line(&flow))).unwrap_or_default();
+            return Ok(Err(format!("there is no flow{named} that runs and that you see")));
         }
         let (connections, releases) = (self.connections.clone(), self.releases.clone());
         let host = reconcile::Host::beside(self.config.clone(), connections, releases, self.store.clone(), PATIENCE);

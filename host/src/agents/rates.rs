@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn each_caller_has_a_minute_and_a_day_of_its_own() {
+    fn each_caller_has_a_minute_and_a_day_of_its_own_whatever_is_set_meanwhile() {
         let calls: Arc<Calls> = Arc::default();
         let rates = Rates::new(2, 3, calls.clone());
         let at = 20 * DAY;
@@ -116,6 +116,9 @@ mod tests {
         assert_eq!(rates.call("b", at), Ok(()));
         assert_eq!(rates.call("a", at + MINUTE), Ok(()));
         assert_eq!(rates.call("a", at + 2 * MINUTE), Err(TooOften::InDay(3)));
+        // A changed file sets other bounds, and forgets nobody's calls.
+        let (wider, now) = (Rates::new(9, 4, calls), at + 2 * MINUTE);
+        assert_eq!([wider.call("a", now), wider.call("a", now)], [Ok(()), Err(TooOften::InDay(4))]);
         assert_eq!(rates.call("a", at + DAY), Ok(()));
     }
 }

@@ -14,7 +14,7 @@ mod since;
 mod tally;
 mod under_way;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -224,12 +224,12 @@ pub async fn run(
     Ok(report)
 }
 
-/// Compares one record, by its id in either system, with its other half, in these flows. Nothing of it is kept.
+/// Compares one record, by its id in either system, with its other half, in these flows and no others. Nothing of it is kept.
 pub async fn one(host: &Host, flows: &[String], record: &str) -> Result<Report, ReconcileError> {
     let (started, gave_up) = (Instant::now(), AtomicBool::new(false));
     let work = FlowWork { host, what: What::One(record), told: &|_| {}, gave_up: &gave_up };
     let mut report = Report { at: now(), tandem: env!("CARGO_PKG_VERSION").into(), ..Report::default() };
-    for name in &Scope::of(&host.config, flows, None).flows {
+    for name in BTreeSet::from_iter(flows) {
         report.flows.push(Box::pin(work.flow(name)).await?);
     }
     report.flows.retain(|flow| flow.failed || !flow.comparisons.is_empty());

@@ -498,6 +498,12 @@ async fn a_record_is_compared_with_its_other_half_by_any_of_its_names() -> Resul
         assert_eq!(about(own, "C77777").map(|own| &own["kind"]), Some(&json!("missing-in-salesforce")), "{report:#}");
     }
     world.up().await?;
+    // Who sees no flow is told of none, and who sees others of those.
+    for (name, flows) in [("none", json!([])), ("other", json!(["credit"]))] {
+        let told = Mcp::new(&world, &admin, name, "reviewer", flows).await?;
+        let why = told.refused("tandem_reconcile", json!({ "record": ids[0] })).await?;
+        assert!(why.contains("no flow"), "{name}: {why}");
+    }
     // What is not compared, and what is no name.
     for name in ["006000000000000AAA", "no-such-thing", "'; drop", "999999999999"] {
         let why = desk.refused("tandem_reconcile", json!({ "record": name })).await?;
