@@ -442,7 +442,7 @@ export function world(now = present()): World {
       plan: [
         {
           call: "PATCH b1 /BusinessPartners('C00042')",
-          record: 'C00042',
+          record: 'C00042, CardName Customer 42',
           fields: [{ name: 'CreditLimit', old: 50000, new: 60000 }],
         },
       ],

@@ -186,6 +186,11 @@ impl Gateway {
         flows
     }
 
+    /// A tool of the flows that somebody sees, whether they may call it or not.
+    pub fn known(&self, caller: &Caller, name: &str) -> Option<Offered> {
+        all_tools(self.flows_of(caller).iter().map(Arc::as_ref)).into_iter().find(|own| own.name == name)
+    }
+
     /// Each flow that somebody sees runs: what is offered to them now is all.
     pub fn is_whole(&self, caller: &Caller) -> bool {
         let up = self.flows_of(caller);

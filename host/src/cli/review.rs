@@ -137,7 +137,8 @@ fn planned(plan: &[Planned]) -> Vec<Vec<String>> {
     };
     let mut rows = Vec::new();
     for own in plan {
-        rows.push(vec![own.call.clone(), String::new(), String::new(), String::new()]);
+        let known = if own.call.contains(&own.record) { String::new() } else { short(&own.record, 160) };
+        rows.push(vec![own.call.clone(), known, String::new(), String::new()]);
         rows.extend(own.fields.iter().map(|field| {
             let old = field.old.as_ref().map(text).unwrap_or_default();
             vec![String::new(), field.name.clone(), old, text(&field.new)]

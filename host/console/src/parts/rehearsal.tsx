@@ -25,7 +25,8 @@ export function RehearsalView({ of }: { of: Rehearsal }) {
   );
 }
 
-export function EffectView({ of: effect }: { of: Effect }) {
+/** `about`: what people know the record by. */
+export function EffectView({ of: effect, about = '' }: { of: Effect; about?: string }) {
   const { t } = useWords();
   const before = effect.fields.some((field) => field.before !== undefined);
   return (
@@ -33,6 +34,7 @@ export function EffectView({ of: effect }: { of: Effect }) {
       <p className="effect-head">
         <strong>{effect.connection}</strong> <span className="code">{`${effect.method} ${effect.path}`}</span>
       </p>
+      {about && <p className="soft">{about}</p>}
       {effect.fields.length > 0 && (
         <div className="scroll" tabIndex={0} role="region" aria-label={`${effect.method} ${effect.path}`}>
           <table className="fields">

@@ -78,6 +78,7 @@ test('what a call would write is shown field by field before anybody approves it
   await expect(plan).toContainText("PATCH /BusinessPartners('C00042')");
   await expect(plan.locator('del')).toHaveText('50000');
   await expect(plan.locator('ins')).toHaveText('60000');
+  await expect(plan.getByText('C00042, CardName Customer 42')).toBeVisible();
   await expect(plan).toContainText('It waits for that until');
   await expect(page.getByText('Do it, as it was rehearsed')).toBeVisible();
 

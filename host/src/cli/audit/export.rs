@@ -49,7 +49,13 @@ pub fn run(look: Look, options: Options, output: &Output) -> Result<ExitCode> {
         }
     } else {
         let shown = || options.file.display().to_string();
-        let file = fresh(&options.file).with_context(shown)?;
+        let file = fresh(&options.file).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                let why = format!("{} is there already: name a file that is not, nothing is written over", shown());
+                Failure::WrongUsage(why).into()
+            }
+            _ => anyhow::Error::new(error).context(shown()),
+        })?;
         let closing = write(&look, first, last, options.masked, BufWriter::new(&file)).with_context(shown)?;
         file.sync_all().with_context(shown)?;
         if output.is_json() {

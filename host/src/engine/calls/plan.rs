@@ -1,6 +1,6 @@
 //! What a call would write, as a person reads it before they approve it: each record, each field, what it is and what it would be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -34,7 +34,7 @@ const DIGEST: usize = 16;
 pub struct Planned {
     /// What is done to which record: method, slot and path, or `link order`, `event salesforce.Opportunity for orders`.
     pub call: String,
-    /// The record that the plugin says it is about.
+    /// The record that the plugin says it is about, and what people know it by where it is there.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub record: String,
     /// What it says; empty where the call says it all.
@@ -85,8 +85,11 @@ impl Plan {
                 fields: Vec::new(),
             });
         }
-        // What is there now belongs to it: who approves a change from 1 to 5 does not approve one from 9.
+        // What is there now belongs to it: who approves a change from 1 to 5 does not approve one from 9. What people know the record by does not.
         let digest = short_digest(&serde_json::to_string(&(&effects, &done)).unwrap_or_default());
+        for (own, effect) in done.iter_mut().zip(&effects) {
+            own.record = known_as(&effect.subject, now.get(&effect.call));
+        }
         Self { done, digest }
     }
 }
@@ -113,7 +116,9 @@ impl Plan {
         };
         let each = self.done.iter().map(|own| {
             let fields = own.fields.iter().map(field).collect::<Vec<_>>().join(", ");
-            if fields.is_empty() { own.call.clone() } else { format!("{}: {fields}", own.call) }
+            let known = Some(&own.record).filter(|record| !own.call.contains(*record));
+            let call = known.map_or_else(|| own.call.clone(), |record| format!("{} ({record})", own.call));
+            if fields.is_empty() { call } else { format!("{call}: {fields}") }
         });
         let all = each.collect::<Vec<_>>().join("; ");
         readable(if all.is_empty() { "nothing".into() } else { all }, MOST_WORDS)
@@ -145,10 +150,15 @@ async fn present(flow: &Flow, effects: &[Effect]) -> BTreeMap<String, Value> {
 fn read_of<'a>(flow: &Flow, effect: &'a Effect) -> Option<(&'a str, String)> {
     let mut words = effect.call.splitn(3, ' ');
     let (method, slot, path) = (words.next()?, words.next()?, words.next()?);
-    let fields = effect.body.as_object()?.keys().filter(|name| !name.starts_with('('));
     let kind = flow.bound.slots.get(slot)?.kind();
     let Place { object, id, .. } = Place::of_call(kind, method, path, None)?;
-    let fields = fields.map(String::as_str).collect::<Vec<_>>().join(",");
+    let written = effect.body.as_object().into_iter().flat_map(|body| body.keys()).map(String::as_str);
+    let fields: BTreeSet<&str> =
+        written.filter(|name| !name.starts_with('(')).chain(known_by(kind, &object).iter().copied()).collect();
+    if fields.is_empty() {
+        return None;
+    }
+    let fields = fields.into_iter().collect::<Vec<_>>().join(",");
     let path = match kind {
         "b1" => {
             let key = key_of(&object);
@@ -171,6 +181,35 @@ fn planned(effect: &Effect, now: Option<&Value>) -> Planned {
     }
     let call = readable(effect.call.clone(), MOST_TEXT);
     Planned { call, record: readable(effect.subject.clone(), MOST_TEXT), fields }
+}
+
+/// A record by the name that its plugin gives it, and by what people know it by.
+fn known_as(subject: &str, now: Option<&Value>) -> String {
+    let text = |value: &Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        other => Some(other.to_string()),
+    };
+    let names: BTreeSet<&str> = KNOWN_BY.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+    let known = names.into_iter().filter_map(|name| Some(format!("{name} {}", text(now?.get(name)?)?)));
+    let all = Some(subject.to_owned()).filter(|own| !own.is_empty()).into_iter().chain(known);
+    readable(all.collect::<Vec<_>>().join(", "), MOST_TEXT)
+}
+
+/// What people know a record of B1 by: who approves that order 85 is cancelled knows it by its number, whose it is and what it comes to. Source: Service
+/// Layer, `Document`, `BusinessPartner`, `Item`.
+const KNOWN_BY: [(&[&str], &[&str]); 3] = [
+    (
+        &["Orders", "Quotations", "DeliveryNotes", "Returns", "Invoices", "CreditNotes"],
+        &["DocNum", "CardCode", "CardName", "NumAtCard", "DocTotal", "DocCurrency"],
+    ),
+    (&["BusinessPartners"], &["CardName"]),
+    (&["Items"], &["ItemName"]),
+];
+
+fn known_by(kind: &str, object: &str) -> &'static [&'static str] {
+    let own = KNOWN_BY.iter().find(|(sets, _)| kind == "b1" && sets.contains(&object));
+    own.map(|(_, names)| *names).unwrap_or_default()
 }
 
 /// By which rows of a record are told from each other. Source: B1's objects of document lines, contact employees, addresses.
@@ -257,6 +296,12 @@ mod tests {
         );
         assert_eq!(of("U_X"), Some((None, Value::Null)));
         assert_eq!(told.fields.len(), 4);
-        assert!(planned(&effect("POST b1 /Orders(7)/Cancel", Value::Null), None).fields.is_empty());
+        let cancel = effect("POST b1 /Orders(7)/Cancel", Value::Null);
+        assert!(planned(&cancel, None).fields.is_empty());
+        let now = json!({ "DocNum": 10_007, "CardName": "Miller", "NumAtCard": null, "DocTotal": 119.0 });
+        let record = known_as(&cancel.subject, Some(&now));
+        assert_eq!(record, "7, CardName Miller, DocNum 10007, DocTotal 119.0");
+        let plan = Plan { done: vec![Planned { record, ..planned(&cancel, None) }], digest: String::new() };
+        assert_eq!(plan.words(), "POST b1 /Orders(7)/Cancel (7, CardName Miller, DocNum 10007, DocTotal 119.0)");
     }
 }

@@ -62,6 +62,9 @@ const TOLD_AGAIN: Millis = 3_600_000;
 /// A clock that differs by so much from what was expected was set: a correction by less is no step.
 const STEP: Millis = 5_000;
 
+/// Statements that a connection keeps parsed: all that a busy host says.
+const STATEMENTS: usize = 256;
+
 /// Idle reading connections kept open.
 const READERS: usize = 4;
 
@@ -223,7 +226,7 @@ fn open_reader(path: &Path, keys: &Keys) -> Result<Sqlite> {
 /// Statements are parsed once, and keep their plans whatever is bound to them; they seal and open values.
 fn prepare(connection: &Sqlite, keys: &Keys) -> Result<()> {
     sealing::register(connection, keys)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }

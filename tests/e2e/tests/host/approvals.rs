@@ -124,6 +124,12 @@ async fn what_writes_is_seen_field_by_field_before_it_is_done_and_done_once() ->
     let told = mcp.got("orders_cancel-order", cancel.clone()).await?;
     let (call, _, review) = waiting(&admin, &told).await?;
     assert_eq!(review["plan"][0]["call"], format!("POST b1 /Orders({entry})/Cancel"));
+    // Whose order that is, and what people call it.
+    let record = review["plan"][0]["record"].as_str().unwrap_or_default();
+    let code = now["CardCode"].as_str().unwrap_or_default();
+    for known in [format!("DocNum {}", now["DocNum"]), format!("CardCode {code}"), "DocTotal ".to_owned()] {
+        assert!(record.contains(&known), "{known}: {record}");
+    }
     assert_eq!(answer(&berta, call, "refuse").await?, json!([]));
     let told = ended(&mcp, call).await?;
     assert!(

@@ -74,7 +74,7 @@ async fn who_changes_the_audit_trail_is_found_out_and_others_can_check_an_export
     let (code, _, errors) = world.tandem_raw(&["audit", "export", "-", "--until", "2020-01-01"]).await?;
     ensure!(code == 4 && errors.contains("no line"), "{code} {errors}");
     let (code, _, errors) = world.tandem_raw(&["audit", "export", &shown(&export)]).await?;
-    ensure!(code == 1 && errors.contains("exists"), "nothing is written over: {code} {errors}");
+    ensure!(code == 2 && errors.contains("is there already"), "nothing is written over: {code} {errors}");
 
     // The trail goes on, and what was kept stays found in it.
     world.tandem(&["account", "remove", "dora"]).await?;

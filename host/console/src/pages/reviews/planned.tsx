@@ -25,7 +25,11 @@ export function PlannedCard({ of: review }: { of: Review }) {
     <Card title={t('review.plan')} says={t('review.planSays')}>
       <div className="stack">
         {plan.map((own, place) => (
-          <EffectView key={place} of={effect(own)} />
+          <EffectView
+            key={place}
+            of={effect(own)}
+            about={own.record && !own.call.includes(own.record) ? own.record : ''}
+          />
         ))}
         {changed && (
           <p className="soft">
