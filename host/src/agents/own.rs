@@ -12,7 +12,7 @@ use super::{Caller, hidden};
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::engine::Flow;
-use crate::engine::calls::{answer, is_call_of_another, wrapped};
+use crate::engine::calls::{MOST_SECONDS, answer, is_call_of_another, wrapped};
 use crate::engine::explain::{Outcome, Write, Written, explain};
 use crate::plain::{one_line, readable};
 use crate::reconcile::report::{Difference, Field, Named};
@@ -35,8 +35,6 @@ const QUESTIONS: u32 = 50;
 const NAME_BYTES: usize = 300;
 /// What passes is waited out for so long: who asks waits.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Reading both systems takes no longer, or is given up.
-const TAKES: Duration = Duration::from_secs(25);
 /// Fields of a difference, and bytes of a value of one.
 const FIELDS: usize = 10;
 const VALUE_BYTES: usize = 300;
@@ -342,7 +340,12 @@ impl Question<'_> {
         }
         let (connections, releases) = (self.connections.clone(), self.releases.clone());
         let host = reconcile::Host::beside(self.config.clone(), connections, releases, self.store.clone(), PATIENCE);
-        let report = match tokio::time::timeout(TAKES, Box::pin(reconcile::one(&host, &flows, record))).await {
+        let report = match tokio::time::timeout(
+            Duration::from_secs(MOST_SECONDS),
+            Box::pin(reconcile::one(&host, &flows, record)),
+        )
+        .await
+        {
             Ok(Ok(report)) => report,
             Ok(Err(ReconcileError::Store(error))) => return Err(error),
             Ok(Err(error)) => return Ok(Err(error.to_string())),

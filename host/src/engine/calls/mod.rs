@@ -204,7 +204,7 @@ fn event_of(flow: &str, topic: String, wanted: Wanted<'_>, key: Option<String>) 
 }
 
 /// What a call may use at most, whatever the flow's runs may: somebody waits for its answer, and it is kept.
-const MOST_SECONDS: u64 = 25;
+pub const MOST_SECONDS: u64 = 25;
 const MOST_BYTES: u64 = 8 << 20;
 const MOST_CALLS: u32 = 200;
 

@@ -312,18 +312,13 @@ pub(super) fn declined(event: &Event, title: &str) -> Option<Verdict> {
     }
 }
 
-/// A call that was not made ends in these words.
-fn is_declined(what: &str) -> bool {
-    [REFUSED, CHANGED, LATE].iter().any(|words| what.ends_with(words)) || what.contains(NO_ANSWER)
-}
-
 impl Engine {
     /// What became of a call that writes stands in the audit trail, whoever waits for it.
     pub(in crate::engine) async fn note_call(&self, run: &Run, finish: &Finish) {
         let ([event], [(_, verdict)]) = (run.events.as_slice(), finish.verdicts.as_slice()) else { return };
         let Some((name, payload)) = whole_name(event).zip(Payload::of(event)) else { return };
         let (act, why, outcome) = match verdict {
-            Verdict::Done(what) if is_declined(what) => ("tool.done", what.clone(), Fate::Refused),
+            Verdict::Done(what) if was_made(what) == Some(false) => ("tool.done", what.clone(), Fate::Refused),
             Verdict::Done(what) => ("tool.done", what.clone(), Fate::Done),
             // Of the plan its digest, by the choice that approves it: what stands in it is a customer's.
             Verdict::Review(question) => ("tool.asked", question.choices.join(", "), Fate::Done),

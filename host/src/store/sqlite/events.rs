@@ -339,11 +339,10 @@ fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<A
         "SELECT id, {REASON}, resolution IS NOT NULL, ran FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
          AND (?3 = '' OR kind = '' OR kind = ?3) AND topic NOT GLOB '{TOOL}*'"
     ));
-    let rows = rows.all::<_, Vec<_>>([flow, key, kind], |row| {
+    rows.all([flow, key, kind], |row| {
         let reason = row.get::<Option<String>>(1)?.unwrap_or_default();
         Ok(Asked { id: EventId(row.get(0)?), reason, answered: row.get(2)?, ran: row.get(3)? })
-    })?;
-    Ok(rows)
+    })
 }
 
 /// The first event about this record that asked just this and whose answer is still to be carried out.

@@ -494,10 +494,8 @@ impl Store for SqliteStore {
     async fn links_of(&self, id: &str) -> Result<Vec<Link>> {
         let id = id.to_owned();
         self.read(move |db| {
-            let rows = db
-                .prepare(format!("SELECT {} FROM links WHERE b1_id = ?1 OR salesforce_id = ?1", runs::LINK_COLUMNS))
-                .all([id], runs::link)?;
-            Ok(rows)
+            db.prepare(format!("SELECT {} FROM links WHERE b1_id = ?1 OR salesforce_id = ?1", runs::LINK_COLUMNS))
+                .all([id], runs::link)
         })
         .await
     }
@@ -505,13 +503,11 @@ impl Store for SqliteStore {
     async fn linked_ids(&self, salesforce: &str, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>> {
         let (scope, from, to) = (format!("|{salesforce}"), after.max(prefix).to_owned(), format!("{prefix}~"));
         self.read(move |db| {
-            let ids = db
-                .prepare(
-                    "SELECT DISTINCT salesforce_id FROM links WHERE salesforce_id > ?1 AND salesforce_id < ?2 \
+            db.prepare(
+                "SELECT DISTINCT salesforce_id FROM links WHERE salesforce_id > ?1 AND salesforce_id < ?2 \
                      AND substr(scope, -length(?3)) = ?3 ORDER BY salesforce_id LIMIT ?4",
-                )
-                .all(params![from, to, scope, limit], |row| row.get(0))?;
-            Ok(ids)
+            )
+            .all(params![from, to, scope, limit], |row| row.get(0))
         })
         .await
     }
@@ -530,25 +526,23 @@ impl Store for SqliteStore {
 
     async fn runs_of(&self, event: EventId) -> Result<Vec<RunRecord>> {
         self.read(move |db| {
-            let rows = db
-                .prepare(
-                    "SELECT r.id, r.flow, r.release, r.started_at, r.finished_at, unseal('runs.error', r.id, r.error), \
+            db.prepare(
+                "SELECT r.id, r.flow, r.release, r.started_at, r.finished_at, unseal('runs.error', r.id, r.error), \
                      (SELECT count(*) FROM run_events n WHERE n.run = r.id), r.kept \
                      FROM run_events e JOIN runs r ON r.id = e.run WHERE e.event = ?1 ORDER BY r.id",
-                )
-                .all([event.0], |row| {
-                    Ok(RunRecord {
-                        id: RunId(row.get(0)?),
-                        flow: row.get(1)?,
-                        release: row.get(2)?,
-                        started_at: row.get(3)?,
-                        finished_at: row.get(4)?,
-                        error: row.get(5)?,
-                        events: row.get(6)?,
-                        kept: events::kept(row, 7)?,
-                    })
-                })?;
-            Ok(rows)
+            )
+            .all([event.0], |row| {
+                Ok(RunRecord {
+                    id: RunId(row.get(0)?),
+                    flow: row.get(1)?,
+                    release: row.get(2)?,
+                    started_at: row.get(3)?,
+                    finished_at: row.get(4)?,
+                    error: row.get(5)?,
+                    events: row.get(6)?,
+                    kept: events::kept(row, 7)?,
+                })
+            })
         })
         .await
     }

@@ -98,11 +98,7 @@ fn one_account(db: &Connection, name: &str) -> Result<Option<Account>> {
 #[async_trait]
 impl People for SqliteStore {
     async fn accounts(&self) -> Result<Vec<Account>> {
-        self.read(|db| {
-            let rows = db.prepare("SELECT * FROM accounts ORDER BY name").all(NONE, account)?;
-            Ok(rows)
-        })
-        .await
+        self.read(|db| db.prepare("SELECT * FROM accounts ORDER BY name").all(NONE, account)).await
     }
 
     async fn account(&self, name: &str) -> Result<Option<Account>> {
@@ -122,17 +118,21 @@ impl People for SqliteStore {
                 db.prepare("DELETE FROM sessions WHERE account = ?1 AND id IS NOT ?2")
                     .execute(params![account.name, kept])?;
             }
-            db.prepare("INSERT INTO accounts (name, role, flows, password, made_at, last_seen, issuer, subject) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO UPDATE SET role = ?2, flows = ?3, password = ?4").execute(params![
-                    account.name,
-                    account.role.word(),
-                    flows_text(&account.flows),
-                    account.password,
-                    account.made_at,
-                    account.last_seen,
-                    issuer,
-                    subject
-                ])?;
+            db.prepare(
+                "INSERT INTO accounts (name, role, flows, password, made_at, last_seen, issuer, subject) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+                 ON CONFLICT (name) DO UPDATE SET role = ?2, flows = ?3, password = ?4",
+            )
+            .execute(params![
+                account.name,
+                account.role.word(),
+                flows_text(&account.flows),
+                account.password,
+                account.made_at,
+                account.last_seen,
+                issuer,
+                subject
+            ])?;
             Ok(true)
         };
         self.writer.run(put).await
@@ -195,10 +195,8 @@ impl People for SqliteStore {
 
     async fn sessions(&self, now: Millis) -> Result<Vec<Session>> {
         self.read(move |db| {
-            let rows = db
-                .prepare("SELECT * FROM sessions WHERE ends_at > ?1 AND last_seen > ?1 - ?2 ORDER BY since DESC")
-                .all(params![now, IDLE], session)?;
-            Ok(rows)
+            db.prepare("SELECT * FROM sessions WHERE ends_at > ?1 AND last_seen > ?1 - ?2 ORDER BY since DESC")
+                .all(params![now, IDLE], session)
         })
         .await
     }
@@ -209,11 +207,7 @@ impl People for SqliteStore {
     }
 
     async fn tokens(&self) -> Result<Vec<Token>> {
-        self.read(|db| {
-            let rows = db.prepare("SELECT * FROM tokens ORDER BY made_at DESC").all(NONE, token)?;
-            Ok(rows)
-        })
-        .await
+        self.read(|db| db.prepare("SELECT * FROM tokens ORDER BY made_at DESC").all(NONE, token)).await
     }
 
     async fn token(&self, digest: &str, now: Millis) -> Result<Option<Token>> {
@@ -266,14 +260,12 @@ impl People for SqliteStore {
 
     async fn acts(&self, filter: ActFilter) -> Result<Vec<Act>> {
         self.read(move |db| {
-            let rows = db
-                .prepare(
-                    "SELECT * FROM acts WHERE id < ?1 AND (?2 IS NULL OR who = ?2) \
+            db.prepare(
+                "SELECT * FROM acts WHERE id < ?1 AND (?2 IS NULL OR who = ?2) \
                      AND (?3 IS NULL OR instr(lower(act || ' ' || what || ' ' || coalesce(why, '')), lower(?3)) > 0) \
                      ORDER BY id DESC LIMIT ?4",
-                )
-                .all(params![filter.before.unwrap_or(i64::MAX), filter.who, filter.q, filter.limit.max(1)], act)?;
-            Ok(rows)
+            )
+            .all(params![filter.before.unwrap_or(i64::MAX), filter.who, filter.q, filter.limit.max(1)], act)
         })
         .await
     }

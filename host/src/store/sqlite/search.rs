@@ -197,26 +197,23 @@ impl Findings for SqliteStore {
     async fn of_trace(&self, trace: &str, limit: u32) -> Result<Vec<Event>> {
         let id = trace.split('-').next().unwrap_or_default().to_owned();
         self.read(move |db| {
-            let rows = db
+            db
                 .prepare(format!(
                     "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_trace WHERE trace = ?1 OR (trace > ?1 || '-' AND trace < ?1 || '.') \
                      ORDER BY id LIMIT ?2"
                 ))
-                .all(params![id, limit], event)?;
-            Ok(rows)
+                .all(params![id, limit], event)
         })
         .await
     }
 
     async fn ahead_of(&self, of: EventId, limit: u32) -> Result<Vec<Event>> {
         self.read(move |db| {
-            let rows = db
-                .prepare(format!(
-                    "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_unfinished WHERE state < 3 AND id < ?1 \
+            db.prepare(format!(
+                "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_unfinished WHERE state < 3 AND id < ?1 \
                      AND (flow, key) = (SELECT flow, key FROM events WHERE id = ?1) ORDER BY id LIMIT ?2"
-                ))
-                .all(params![of.0, limit], event)?;
-            Ok(rows)
+            ))
+            .all(params![of.0, limit], event)
         })
         .await
     }
@@ -283,12 +280,10 @@ impl Findings for SqliteStore {
     async fn views(&self, who: &str) -> Result<Vec<View>> {
         let who = who.to_owned();
         self.read(move |db| {
-            let rows = db
-                .prepare("SELECT name, by, query, shared FROM views WHERE by = ?1 OR shared = 1 ORDER BY name, by")
+            db.prepare("SELECT name, by, query, shared FROM views WHERE by = ?1 OR shared = 1 ORDER BY name, by")
                 .all([who], |row| {
                     Ok(View { name: row.get(0)?, by: row.get(1)?, query: row.get(2)?, shared: row.get(3)? })
-                })?;
-            Ok(rows)
+                })
         })
         .await
     }

@@ -92,8 +92,7 @@ impl Column {
     /// One row's value, opened.
     pub fn get(&self, db: &Connection, key: &Key) -> Result<Option<Value>> {
         let sql = format!("SELECT {} FROM {} WHERE {}", self.opened(), self.table, self.is_row(1));
-        let value = db.prepare(&sql).first(key, |row| row.get(0))?;
-        Ok(value)
+        db.prepare(&sql).first(key, |row| row.get(0))
     }
 
     /// Puts another value there, sealed; false where the row is gone.
