@@ -245,6 +245,24 @@ test('a pair gets direction and policy; undo takes a step back, redo does it aga
   await expect(page.getByRole('row', { name: /^BillingCity/ })).toContainText('Mannheim');
 });
 
+test('of two changes one after the other both are kept, however late the host answers', async ({ page }) => {
+  await signIn(page, 'operator', '/mapping/accounts');
+  const target = page.getByRole('region', { name: 'Salesforce', exact: true });
+  await field(target, 'Phone').click();
+  await page.route('**/mapping/edit', async (route) => {
+    await new Promise((done) => setTimeout(done, 1500));
+    await route.continue();
+  });
+  await rule(page).getByRole('combobox', { name: 'When both changed' }).click();
+  await page.getByRole('option', { name: 'A person is asked' }).click();
+  await rule(page).getByRole('combobox', { name: 'Direction' }).click();
+  await page.getByRole('option', { name: 'Only to Salesforce' }).click();
+  await page.getByRole('option', { name: 'Text', exact: true }).click();
+  await expect(page.getByRole('textbox', { name: 'Text' })).toContainText(
+    'Phone1 = { salesforce = "Phone", direction = "to_salesforce", policy = "review" }',
+  );
+});
+
 test('text is read again as one types, and says where it is wrong; unpublished work outlives a reload', async ({
   page,
 }) => {

@@ -16,8 +16,9 @@ export interface Editing {
   /** Whether edits may be made at all. */
   may: boolean;
   trouble: unknown;
-  /** `to` names what is changed: changes to the same one after the other are one step. */
-  edit: (edits: Edit[], to?: string) => Promise<void>;
+  /** `to` names what is changed: changes to the same one after the other are one step. Edits that keep a part of what is there are made of `doc`, what
+   * the text says when their turn comes: what is shown may be of before the last change. */
+  edit: (edits: Edit[] | ((doc: MappingDoc) => Edit[]), to?: string) => Promise<void>;
   /** Another text in its place, as somebody typed it. */
   write: (text: string, to?: string) => void;
   undo: (() => void) | undefined;
@@ -65,11 +66,14 @@ export function useEditing(flow: string, base: MappingDoc, may: boolean, place: 
   const doc = history.now === base.text ? base : (last ?? base);
 
   const edit = useCallback(
-    (edits: Edit[], to?: string) => {
+    (wanted: Edit[] | ((doc: MappingDoc) => Edit[]), to?: string) => {
       // One after the other: each is made to the text that the one before left.
       queue.current = queue.current.then(async () => {
         try {
           const text = now.current.now;
+          const read = async () => (text === base.text ? base : client.fetchQuery(mappingRead(flow, text)));
+          const edits = typeof wanted === 'function' ? wanted(await read()) : wanted;
+          if (edits.length === 0) return;
           const made = await api.post<MappingDoc>(`/flows/${encodeURIComponent(flow)}/mapping/edit`, { text, edits });
           // Somebody went back or wrote meanwhile: what was done last counts.
           if (now.current.now !== text) return;
@@ -82,7 +86,7 @@ export function useEditing(flow: string, base: MappingDoc, may: boolean, place: 
       });
       return queue.current;
     },
-    [client, flow, set],
+    [base, client, flow, set],
   );
   return {
     flow,

@@ -1,5 +1,5 @@
 // The fields of a side as they are listed, and which rule joins which.
-import type { Field, MappingSection, OneWay, Rule, RulePut } from '../../api/types.ts';
+import type { Field, MappingDoc, MappingSection, OneWay, Rule, RulePut } from '../../api/types.ts';
 
 /** A field in a list: its path from the record, and how deep it lies in related ones. */
 export interface FieldRow {
@@ -30,6 +30,17 @@ export function joins(rule: Rule): { left: string[]; right: string } {
   return rule.kind === 'both'
     ? { left: [rule.field], right: rule.salesforce }
     : { left: rule.reads.map(bare), right: rule.field };
+}
+
+/** The rule of a target's field. */
+export function ruleTo(section: MappingSection, right: string): Rule | undefined {
+  return section.rules.find((rule) => joins(rule).right === right);
+}
+
+/** That of a section of a mapping, by its name. */
+export function ruleFor(doc: MappingDoc, section: string, right: string): Rule | undefined {
+  const of = doc.sections.find(({ name }) => name === section);
+  return of && ruleTo(of, right);
 }
 
 /** Whether a rule hands a field on as it is. */

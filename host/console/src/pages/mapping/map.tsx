@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
 import { useCallback, useEffect, useMemo, useRef, useState, type PointerEvent as ReactPointer } from 'react';
 import { mappingFields } from '../../api/queries.ts';
-import type { MappingSection, SectionFields } from '../../api/types.ts';
+import type { Edit, MappingSection, SectionFields } from '../../api/types.ts';
 import { Loaded } from '../../parts/loaded.tsx';
 import { useNarrow } from '../../parts/narrow.ts';
 import { Opens } from '../../parts/opens.tsx';
@@ -11,7 +11,7 @@ import { say } from '../../parts/say.tsx';
 import { useWords } from '../../words/words.ts';
 import type { Editing } from './editing.ts';
 import { FieldList, type Ruled } from './field-list.tsx';
-import { isPlain, joined, joins, ordered, reservedOf, sides, withMissing, wordsOf } from './fields.ts';
+import { isPlain, joined, joins, ordered, reservedOf, ruleTo, sides, withMissing, wordsOf } from './fields.ts';
 import { Lines, type Line } from './lines.tsx';
 import { Preview, useTried } from './preview.tsx';
 import { RulePanel } from './rule-panel.tsx';
@@ -92,15 +92,18 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
 
   const join = useCallback(
     (from: string, to: string) => {
-      const before = section.rules.find((rule) => joins(rule).right === to);
-      const rule = joined(section, from, to);
-      const edits: Parameters<Editing['edit']>[0] = [{ do: 'put', section: section.name, rule }];
-      // Of a pair the other end moved: what B1's field was joined with before is gone.
-      if (section.way === 'both' && before && before.field !== from) {
-        edits.unshift({ do: 'remove', section: section.name, field: before.field });
-      }
-      void editing.edit(edits);
-      if (before) say(t('map.replaced', { field: to }));
+      void editing.edit((doc) => {
+        const now = doc.sections.find(({ name }) => name === section.name);
+        if (now === undefined) return [];
+        const before = ruleTo(now, to);
+        const edits: Edit[] = [{ do: 'put', section: now.name, rule: joined(now, from, to) }];
+        // Of a pair the other end moved: what B1's field was joined with before is gone.
+        if (now.way === 'both' && before && before.field !== from) {
+          edits.unshift({ do: 'remove', section: now.name, field: before.field });
+        }
+        return edits;
+      });
+      if (ruleTo(section, to)) say(t('map.replaced', { field: to }));
       setSource(undefined);
       setMade((before) => before + 1);
       choose(to);
@@ -157,7 +160,7 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
   useEffect(() => {
     if (chosen === undefined) return;
     panelAt.current?.scrollIntoView({ block: 'nearest' });
-    const rule = section.rules.find((one) => joins(one).right === chosen);
+    const rule = ruleTo(section, chosen);
     for (const [side, path] of [
       ['left', rule && joins(rule).left[0]],
       ['right', chosen],

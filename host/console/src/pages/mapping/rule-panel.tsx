@@ -25,7 +25,7 @@ import { useWords } from '../../words/words.ts';
 import { Code } from './code.tsx';
 import type { Editing } from './editing.ts';
 import { expression, Known } from './expression.ts';
-import { bare, bareRule, isPlain, joins, sides } from './fields.ts';
+import { bare, bareRule, isPlain, joins, ruleFor, ruleTo, sides } from './fields.ts';
 import { typeOf } from './field-list.tsx';
 import { ValuesOf, type Tried } from './preview.tsx';
 import { TableDialog } from './table-dialog.tsx';
@@ -39,6 +39,9 @@ interface Props {
   tried: Tried;
   close: () => void;
 }
+
+/** The rule that there is to be, of the one that there is; nothing where there is none left to change. */
+type Change = (now: RulePut | undefined) => RulePut | undefined;
 
 export function RulePanel({ editing, section, fields, right, tried, close }: Props) {
   const { t } = useWords();
@@ -55,12 +58,15 @@ export function RulePanel({ editing, section, fields, right, tried, close }: Pro
     );
   }
   const field = fields[side].find((one) => one.name === right);
-  const rule = section.rules.find((one) => joins(one).right === right);
-  const put = (next: RulePut, to: string) =>
-    void editing.edit(
-      [{ do: 'put', section: section.name, rule: next, ...(rule && { instead_of: rule.field }) }],
-      `${section.name} ${next.field} ${to}`,
-    );
+  const rule = ruleTo(section, right);
+  // Made of the rule as it is by then: two changes one after the other are both kept.
+  const put = (change: Change, to: string) =>
+    void editing.edit((doc) => {
+      const before = ruleFor(doc, section.name, right);
+      const next = change(before && bareRule(before));
+      if (next === undefined) return [];
+      return [{ do: 'put', section: section.name, rule: next, ...(before && { instead_of: before.field }) }];
+    }, `${section.name} ${right} ${to}`);
   const read = rule && isPlain(rule) ? joins(rule).left[0] : undefined;
   return (
     <section className="card rule-panel" aria-label={t('rule.title')}>
@@ -89,7 +95,7 @@ export function RulePanel({ editing, section, fields, right, tried, close }: Pro
           fields={fields}
           onChange={(text) => {
             if (text.trim() === '' && !rule) return;
-            put({ kind: 'one-way', field: right, rule: text }, 'rule');
+            put(() => ({ kind: 'one-way', field: right, rule: text }), 'rule');
           }}
         />
       )}
@@ -128,10 +134,11 @@ function Pair({
   section,
   fields,
   put,
-}: Pick<Props, 'editing' | 'section' | 'fields'> & { of: Rule & PairPut; put: (next: RulePut, to: string) => void }) {
+}: Pick<Props, 'editing' | 'section' | 'fields'> & { of: Rule & PairPut; put: (change: Change, to: string) => void }) {
   const { t } = useWords();
   const id = useId();
-  const now = bareRule(rule) as PairPut;
+  const set = (part: Partial<PairPut>, to: string) =>
+    put((now) => (now?.kind === 'both' ? { ...now, ...part } : undefined), to);
   return (
     <>
       <p>{t('rule.pair', { b1: rule.field, salesforce: rule.salesforce })}</p>
@@ -145,7 +152,7 @@ function Pair({
           disabled={!editing.may}
           value={rule.direction}
           onChange={(event) =>
-            put({ ...now, direction: (event.detail.selectedOption.value ?? 'both') as Direction }, 'direction')
+            set({ direction: (event.detail.selectedOption.value ?? 'both') as Direction }, 'direction')
           }
         >
           {DIRECTIONS.map((one) => (
@@ -166,7 +173,7 @@ function Pair({
             disabled={!editing.may}
             value={rule.policy}
             onChange={(event) =>
-              put({ ...now, policy: (event.detail.selectedOption.value ?? 'newest') as PairPolicy }, 'policy')
+              set({ policy: (event.detail.selectedOption.value ?? 'newest') as PairPolicy }, 'policy')
             }
           >
             {PAIR_POLICIES.map((one) => (
@@ -190,7 +197,7 @@ function Pair({
             editing={editing}
             section={section}
             fields={fields}
-            onChange={(text) => put({ ...now, [way]: text.trim() === '' ? null : text }, way)}
+            onChange={(text) => set({ [way]: text.trim() === '' ? null : text }, way)}
           />
         ))}
     </>

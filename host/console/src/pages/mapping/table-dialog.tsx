@@ -11,7 +11,7 @@ import { FormDialog } from '../../parts/form-dialog.tsx';
 import { Loaded } from '../../parts/loaded.tsx';
 import { useWords, type Say } from '../../words/words.ts';
 import type { Editing } from './editing.ts';
-import { bareRule } from './fields.ts';
+import { bareRule, ruleFor } from './fields.ts';
 import { rowsOfTable, tableName, tableOfRows, twice, type Row } from './rows.ts';
 import { TableRows } from './table-rows.tsx';
 
@@ -53,17 +53,19 @@ export function TableDialog({ editing, section, rule, left, right, close }: Prop
   const go = async () => {
     const used = table || name;
     const over = (path: string, from: 'tables' | 'reverse') => `${from}.${used}[source.${path}]`;
-    const edits: Edit[] = table === '' ? [{ do: 'table', name, rows: tableOfRows(now) }] : [];
-    const before = bareRule(rule);
-    edits.push({
-      do: 'put',
-      section: section.name,
-      rule:
-        before.kind === 'one-way'
-          ? { ...before, rule: over(left, 'tables') }
-          : { ...before, to_salesforce: over(before.field, 'tables'), to_b1: over(before.salesforce, 'reverse') },
+    await editing.edit((doc) => {
+      const edits: Edit[] = table === '' ? [{ do: 'table', name, rows: tableOfRows(now) }] : [];
+      const before = bareRule(ruleFor(doc, section.name, right) ?? rule);
+      edits.push({
+        do: 'put',
+        section: section.name,
+        rule:
+          before.kind === 'one-way'
+            ? { ...before, rule: over(left, 'tables') }
+            : { ...before, to_salesforce: over(before.field, 'tables'), to_b1: over(before.salesforce, 'reverse') },
+      });
+      return edits;
     });
-    await editing.edit(edits);
     close();
   };
   const [codes, values] = section.way === 'to-b1' ? (['salesforce', 'b1'] as const) : (['b1', 'salesforce'] as const);
