@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::*;
-use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::{Access, sqlite::SqliteStore};
 
 /// A host whose connection is there or not, or was not called yet.
 #[derive(Default)]

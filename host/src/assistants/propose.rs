@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::assistants::Start;
     use crate::assistants::steps::{Came, Journal};
-    use crate::store::sqlite::{Access, SqliteStore};
+    use crate::store::{Access, sqlite::SqliteStore};
     use crate::store::{Findings, Finish, Haste, Intake, NewEvent, Question, Verdict};
     use crate::time::now;
 

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::service::Parts;
 use crate::console::Passwords;
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::{Account, Role, Store};
 use crate::time::{iso, now};
 

@@ -16,7 +16,7 @@ use super::service::Parts;
 use crate::engine::first_load::{self, LoadError, Stage, WINDOW};
 use crate::engine::{Flow, Rehearsal};
 use crate::sources::backfill::{self, Topic};
-use crate::store::sqlite::{Access, has_host};
+use crate::store::{Access, sqlite::has_host};
 use crate::store::{EventState, Store, StoreError};
 
 /// Between two looks.

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::output::{Output, complain};
 use super::service::Parts;
 use crate::backup::{BackupError, Record, Step, Told, make, part_with_old};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 
 #[derive(Args)]
 pub struct Options {

@@ -23,7 +23,7 @@ use crate::engine::Flow;
 use crate::engine::calls::{IN_SALESFORCE, Judged, Policy, Ruling};
 use crate::releases::ReleaseError;
 use crate::sandbox::{Deed, LoadError, like};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::{Purpose, Store, StoreError, Token};
 
 /// The plugin's file is not where it is looked for.

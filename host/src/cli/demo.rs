@@ -25,7 +25,7 @@ use super::service::{self, Parts};
 use crate::config::{Config, StoreConfig};
 use crate::connections::proxy::Proxies;
 use crate::connections::{Connection, transport};
-use crate::store::sqlite::{Access, has_host};
+use crate::store::{Access, sqlite::has_host};
 
 /// Every flow, one of each plugin.
 pub const PLUGINS: [&str; 7] = ["orders", "accounts", "catalogue", "inventory", "fulfilment", "invoices", "credit"];

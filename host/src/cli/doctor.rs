@@ -23,7 +23,8 @@ use crate::disk;
 use crate::doctor::{Facts, Mask, report, texts_of};
 use crate::engine::kinds;
 use crate::releases::short;
-use crate::store::sqlite::{Access, copy, has_host};
+use crate::store::Access;
+use crate::store::sqlite::{copy, has_host};
 use crate::time::{iso, now};
 
 /// Bytes of the log's end that are read.

@@ -13,7 +13,7 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::connections::salesforce::full_id;
 use crate::engine::calls::{Answerer, Policy, may_answer};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::{Answered, EventFilter, EventId, EventState, Via};
 use crate::time::iso;
 

@@ -13,7 +13,7 @@ use super::service::Parts;
 use crate::console::choices;
 use crate::engine::explain::{Explained, Write, explain};
 use crate::engine::now::{Host, Present, now};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::{Decided, EventState};
 use crate::time::iso;
 

@@ -13,8 +13,8 @@ use super::failure::Failure;
 use super::forget::{looking, meant, settled};
 use super::output::Output;
 use super::service::Parts;
+use crate::store::Access;
 use crate::store::Dossier;
-use crate::store::sqlite::Access;
 use crate::time::{iso, now};
 
 #[derive(Args)]

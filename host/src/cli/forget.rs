@@ -18,7 +18,7 @@ use super::service::Parts;
 use crate::config::Config;
 use crate::connections::salesforce::full_id;
 use crate::engine::keeping;
-use crate::store::sqlite::{Access, has_host};
+use crate::store::{Access, sqlite::has_host};
 use crate::store::{Forget, Forgotten, KnownAs, Progress, RecordKind, Stays, Store, Whom};
 
 /// So long a host takes at most to pack what ended.

@@ -14,7 +14,7 @@ use crate::connections::Connections;
 use crate::connections::transport::chain;
 use crate::engine::Flow;
 use crate::engine::fit::{self, Grade, Schema};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 
 /// Stands for the rule where the mapping plugin has the last word.
 const MAPPER: &str = "(mapping plugin)";

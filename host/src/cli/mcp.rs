@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::service::Parts;
 use super::tool::{caller, gateway};
 use crate::mcp::serve_stdio;
-use crate::store::sqlite::Access;
+use crate::store::Access;
 
 pub async fn run(config: &Path) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;

@@ -13,7 +13,7 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::reconcile::report::{Difference, Report};
 use crate::reconcile::{Folder, Host, Progress, Since, not_compared, one, run as compare};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 
 /// What passes is waited out for so long: somebody sits there, and may ask again.
 const PATIENCE: Duration = Duration::from_secs(45);

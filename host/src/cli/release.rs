@@ -19,7 +19,7 @@ use crate::releases::{
     Manifest, Over, Release, Standing, asks_of, component, consent, differences, mapping_lines, short as short_digest,
 };
 use crate::sandbox::Permission;
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::{Activation, Millis, ReleaseRow};
 use crate::time::iso;
 

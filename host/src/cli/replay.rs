@@ -12,8 +12,8 @@ use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::engine::{Replay, told};
+use crate::store::Access;
 use crate::store::EventId;
-use crate::store::sqlite::Access;
 
 #[derive(Args)]
 pub struct Options {

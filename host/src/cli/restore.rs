@@ -16,7 +16,7 @@ use super::plugin::confirmed;
 use super::service::keys_of;
 use crate::backup::{Manifest, Rehearsal, Restore, configuration};
 use crate::config::Config;
-use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::{Access, sqlite::SqliteStore};
 use crate::time::now;
 
 #[derive(Args)]

@@ -13,7 +13,7 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::console::choices;
 use crate::engine::calls::{Answerer, Planned, Policy, may_answer};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::{Answered, Event, EventFilter, EventId, EventState, Via};
 use crate::time::iso;
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::service::{self, Parts};
 use crate::service::Manager;
-use crate::store::sqlite::Access;
+use crate::store::Access;
 
 /// Runs until the service manager or a person says stop.
 pub async fn run(config: &Path) -> Result<ExitCode> {

@@ -39,8 +39,8 @@ use crate::sources::sweep::{Asks, Night, Reader};
 use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes, allocations};
-use crate::store::sqlite::{Access, Keys as StoreKeys, SqliteStore};
-use crate::store::{Inbox, Store, StoreError, StoreTrouble};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Access, Inbox, Keys as StoreKeys, Store, StoreError, StoreTrouble};
 use crate::telemetry::{self, Counted};
 
 /// Everything but what runs by itself.

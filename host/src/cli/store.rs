@@ -16,7 +16,7 @@ use super::forget::settled;
 use super::output::Output;
 use super::service::Parts;
 use crate::disk::folder_of;
-use crate::store::sqlite::{Access, fresh_key};
+use crate::store::{Access, fresh_key};
 use crate::store::{Progress, Store};
 
 #[derive(Subcommand)]

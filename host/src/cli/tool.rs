@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::output::{Output, complain, short};
 use super::service::Parts;
 use crate::agents::{Caller, Gateway, Offered, Refused};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::{Inbox, Role, Via};
 
 #[derive(Subcommand)]

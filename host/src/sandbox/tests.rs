@@ -7,7 +7,7 @@ use super::run::{Outcome, RawOutcome, RunState, Taker, waits_of};
 use super::{Bound, Grants, Journal, Permission, RunError};
 use crate::config::Limits;
 use crate::connections::Pace;
-use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::{Access, sqlite::SqliteStore};
 use crate::store::{
     Activation, Event, EventId, EventState, Finish, Haste, Intake, Kept, Leased, Link, LinkWrite, Memory, NewEvent,
     ReleaseRow, Run, RunId, StorageWrite, Store,

@@ -144,7 +144,7 @@ mod tests {
     async fn of_millions_of_missed_firings_the_last_one_is_made_up_for_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tandem.db");
-        let store = crate::store::sqlite::SqliteStore::open(&path, crate::store::sqlite::Access::Host).unwrap();
+        let store = crate::store::sqlite::SqliteStore::open(&path, crate::store::Access::Host).unwrap();
         let inbox = Inbox::new(Arc::new(store), ["stock".to_owned()]);
         let timer = FlowTimer::parse("stock", "often", "* * * * * *", "Europe/Berlin").unwrap();
         let long_ago = Some((timer.source(), (now() - 400 * 24 * 3_600_000).to_string()));
@@ -161,7 +161,7 @@ mod tests {
     async fn a_position_written_while_the_clock_was_ahead_silences_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tandem.db");
-        let store = crate::store::sqlite::SqliteStore::open(&path, crate::store::sqlite::Access::Host).unwrap();
+        let store = crate::store::sqlite::SqliteStore::open(&path, crate::store::Access::Host).unwrap();
         let inbox = Inbox::new(Arc::new(store), ["stock".to_owned()]);
         let timer = FlowTimer::parse("stock", "hourly", "0 * * * *", "UTC").unwrap();
         let position = Some((timer.source(), at("2036-01-01T00:00:00Z").to_string()));

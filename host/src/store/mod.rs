@@ -22,6 +22,7 @@ pub use patient::{Patient, Unanswered};
 pub use people::*;
 pub use protection::*;
 pub use search::*;
+pub use sql::{KeyId, Keys, fresh_key};
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +70,7 @@ impl From<rusqlite::Error> for StoreError {
                 Self::NoRoom(error.to_string())
             }
             _ => match error.to_string() {
-                text if text.contains(sqlite::sealing::NO_KEY) => Self::Key(text),
+                text if text.contains(sql::sealing::NO_KEY) => Self::Key(text),
                 text => Self::Database(text),
             },
         }
@@ -92,6 +93,17 @@ impl std::fmt::Display for StoreTrouble {
             Self::Gone(path) => StoreError::Gone(path.clone()).fmt(f),
         }
     }
+}
+
+/// How a process means to use the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Runs flows: one process at a time. Makes the database where there is none.
+    Host,
+    /// Grants, before the first run or beside a running host. Makes the database where there is none.
+    Maker,
+    /// Looks and retries. Where there is no database, nothing is known of anything.
+    Tool,
 }
 
 /// Shorthand of this room.

@@ -369,6 +369,17 @@ impl Event {
         let detail: Value = serde_json::from_str(&self.detail).ok()?;
         serde_json::from_value(detail.get("decided")?.clone()).ok()
     }
+
+    /// Its detail once this is the answer to what it asks now.
+    pub(super) fn detail_with(&self, answer: &str, at: Millis) -> String {
+        let detail = serde_json::from_str(&self.detail).ok();
+        let mut fields = match detail {
+            Some(Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        fields.insert("decided".into(), json!({ "asked": self.reason, "answer": answer, "at": at }));
+        Value::Object(fields).to_string()
+    }
 }
 
 /// A leased batch: at most one event per key.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tandem::store::sqlite::{Access, SqliteStore};
+use tandem::store::{Access, sqlite::SqliteStore};
 use tandem::store::{Event, Finish, Haste, Intake, NewEvent, Question, Run, Store, Verdict};
 use tandem::time::now;
 use tandem_e2e::World;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use tandem::config::Limits;
 use tandem::mapping::Mapping;
 use tandem::sandbox::{Bound, Cache, Compiler, Grants, Journal, Runtime};
-use tandem::store::sqlite::{Access, SqliteStore};
+use tandem::store::{Access, sqlite::SqliteStore};
 use tandem::store::{Kept, Run, RunId, Store};
 
 const CALLS: usize = 5_000;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tandem::store::sqlite::{Access, SqliteStore};
+use tandem::store::{Access, sqlite::SqliteStore};
 use tandem::store::{EventFilter, EventState, Finish, Haste, Intake, NewEvent, Retention, Store, Verdict};
 use tandem::time::now;
 

@@ -16,7 +16,7 @@ use crate::config::{AgentConfig, Config, Then};
 use crate::engine::calls::rows;
 use crate::engine::calls::{Judged, Policy, Ruling};
 use crate::sandbox::like;
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::{Purpose, Role, Store};
 
 /// Says whether somebody may call a tool, and by which rule.

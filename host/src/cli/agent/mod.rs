@@ -16,8 +16,8 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::assistants::{self, ANSWERED, Spent};
 use crate::config::AgentConfig;
-use crate::store::sqlite::{Access, has_host};
 use crate::store::{AGENT, EventId};
+use crate::store::{Access, sqlite::has_host};
 use crate::time::now;
 
 /// Between two looks whether an agent has answered.

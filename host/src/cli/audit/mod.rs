@@ -14,7 +14,7 @@ use super::failure::{FOUND_PROBLEMS, Failure};
 use super::output::Output;
 use super::service::Parts;
 use crate::config::Config;
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::sqlite::copy::{self, Look};
 use crate::store::trail::{Hash, PAGE, Verdict, Verifier};
 use crate::store::{Act, Store, StoreError, Via};

@@ -16,7 +16,7 @@ use crate::connections::{Call, Connection, Method};
 use crate::mapping::edit::{Edit, edited};
 use crate::mapping::outline::Rule;
 use crate::releases::{consent, shipped};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 
 /// Bytes of a list: some thousands of entries.
 const LIMIT: u64 = 1 << 20;

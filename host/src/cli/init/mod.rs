@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::connections::b1::{EXCLUSIVE, Provision};
 use crate::connections::{Call, CallError, Connection};
 use crate::releases::shipped;
-use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::{Access, sqlite::SqliteStore};
 
 #[derive(Args)]
 pub struct Options {

@@ -23,7 +23,7 @@ pub use self::grant::{allow_plugin, codes_of, confirmed, confirmed_or, grant};
 use super::output::Output;
 use super::service::Parts;
 use crate::sandbox::{Cache, Compiler, Runtime};
-use crate::store::sqlite::Access;
+use crate::store::Access;
 
 #[derive(Subcommand)]
 pub enum Command {

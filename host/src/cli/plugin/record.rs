@@ -14,8 +14,8 @@ use crate::engine::Flow;
 use crate::engine::scenario::{Recorded, record};
 use crate::engine::told;
 use crate::releases::short as digest;
+use crate::store::Access;
 use crate::store::EventId;
-use crate::store::sqlite::Access;
 
 /// Writes a scenario of the last run of an event.
 pub async fn run(config: &Path, id: i64, out: Option<PathBuf>, output: &Output) -> Result<ExitCode> {

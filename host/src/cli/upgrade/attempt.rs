@@ -9,7 +9,7 @@ use crate::cli::check;
 use crate::cli::service::Parts;
 use crate::engine::Comparer;
 use crate::sandbox::Unknown;
-use crate::store::sqlite::{Access, copy};
+use crate::store::{Access, sqlite::copy};
 use crate::upgrade::trial::{Compared, Trial};
 
 /// Past events that a flow's files are held against.

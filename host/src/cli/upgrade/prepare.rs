@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::disk::{folder_of, scratch};
 use crate::releases::{shipped, signature_of};
 use crate::sandbox::digest_of;
-use crate::store::sqlite::Access;
+use crate::store::Access;
 use crate::store::sqlite::copy::Look;
 use crate::upgrade::trial::{Prepared, Trial};
 use crate::upgrade::{PROGRAM, UpgradeError};

@@ -320,7 +320,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::sqlite::{Access, SqliteStore};
+    use crate::store::{Access, sqlite::SqliteStore};
 
     const CONFIG: &str = "issuer = \"https://id.example.com\"\nclient_id = \"tandem\"\nclient_secret = { file = \"secret\" }\n\
         roles = { viewer = [\"staff\"], operator = [\"ops\", \"desk\"], admin = [\"it\"] }\nflows = { desk = [\"orders\"], stock = [\"inventory\", \"orders\"] }\n";

@@ -6,17 +6,15 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::{Keys, MIGRATIONS, Result, StoreError, events, lock_beside, migrate, sealing, trail};
+use super::{MIGRATIONS, lock_beside, migrate};
 use crate::disk::folder_of;
+use crate::store::sql::events::{self, RESTORED};
+use crate::store::sql::{Keys, sealing, trail};
 use crate::store::trail::{Found, Head, Page};
-use crate::store::{Count, EventState, Millis};
+use crate::store::{Count, EventState, Millis, Result, StoreError};
 
 /// Names that the store keeps of itself and that are no keys: by this one a host goes on being the same in its orgs.
 const HOST_ID: &str = "host-id";
-/// Under which it is kept that a database was restored, and when.
-pub(super) const RESTORED: &str = "restored";
-/// So long after it an event may tell again what was done before: the 72 hours of Salesforce, and systems that are down meanwhile.
-pub(super) const IN_DOUBT: Millis = 7 * 24 * 3_600_000;
 /// What a host keeps of itself as it is now, and that no older state may bring back: what it told of what is wrong, and when it last made a backup and compared.
 const OF_NOW: [&str; 3] = ["alerts", "backup", "reconcile"];
 /// Numbers that are left out where it is not known how many were given since: what an org or a person wrote down by number is never another event.
@@ -396,10 +394,10 @@ fn close(connection: Connection) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::{Access, SqliteStore};
+    use crate::store::sqlite::SqliteStore;
     use crate::store::{
-        Account, Durability, Finish, Haste, Intake, JournalEntry, NewEvent, People, Role, Session, Store, Token,
-        Verdict,
+        Access, Account, Durability, Finish, Haste, Intake, JournalEntry, NewEvent, People, Role, Session, Store,
+        Token, Verdict,
     };
 
     fn event(key: &str) -> NewEvent {

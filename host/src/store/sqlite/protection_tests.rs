@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::store::sql::{NONE, values};
+use crate::store::*;
 
 const NAME: &str = "Maierhofer";
 
@@ -531,7 +533,7 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     assert_eq!(store.find(find("maierh")).await.unwrap().len(), 2, "found under either key");
     // Broken off behind the first row, and begun again.
     let first_row = vec![crate::store::sql::Value::Integer(1)];
-    store.writer.run(move |db| values::PAYLOADS.reseal(db, &first_row)).await.unwrap();
+    store.write(move |db| values::PAYLOADS.reseal(db, &first_row)).await.unwrap();
     assert_eq!(store.seals().await.unwrap().values.len(), 2, "some under each key");
     store.reseal(silent()).await.unwrap();
     let seals = store.seals().await.unwrap();
@@ -541,8 +543,7 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
 
     // A value that was moved does not open.
     let swapped = store
-        .writer
-        .run(|db| {
+        .write(|db| {
             db.prepare("UPDATE events SET payload = (SELECT payload FROM events WHERE id = 1) WHERE id = 2")
                 .execute(NONE)
         })
@@ -582,7 +583,7 @@ async fn sealing_that_was_broken_off_before_the_words_is_gone_on_with() {
         run(&store, "accounts", vec![call(0, "003A", anna())], done).await;
         store.pack(&BTreeMap::new()).await.unwrap();
         // The event is there longer than its run.
-        store.writer.run(|db| db.prepare("DELETE FROM run_events WHERE event = 2").execute(NONE)).await.unwrap();
+        store.write(|db| db.prepare("DELETE FROM run_events WHERE event = 2").execute(NONE)).await.unwrap();
         assert_eq!(words_like(&store, "maierhofer").await, 2);
     }
     std::fs::write(&file, fresh_key().unwrap()).unwrap();
@@ -591,7 +592,7 @@ async fn sealing_that_was_broken_off_before_the_words_is_gone_on_with() {
     for column in values::ALL {
         let rows = store.read(move |db| column.unsealed(db, "none", &column.start(), 100)).await.unwrap();
         let seal = move |db: &Connection| rows.iter().try_for_each(|row| column.reseal(db, row));
-        store.writer.run(seal).await.unwrap();
+        store.write(seal).await.unwrap();
     }
     assert_eq!(store.seals().await.unwrap().words, None, "it is told that words are not sealed");
     assert_eq!(words_like(&store, "maierhofer").await, 2);

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::sql::NONE;
+use crate::store::*;
 
 fn store() -> (tempfile::TempDir, Arc<SqliteStore>) {
     let folder = tempfile::tempdir().unwrap();
@@ -87,7 +89,7 @@ async fn room(store: &SqliteStore, pages: i64) {
         db.prepare(format!("PRAGMA max_page_count={}", used + pages)).one(NONE, |row| row.get::<i64>(0))?;
         Ok(())
     };
-    store.writer.run(limit).await.unwrap();
+    store.write(limit).await.unwrap();
 }
 
 /// Keeps the writing thread busy until `job` and those after it stand in its queue, so that they make one group.
@@ -95,14 +97,14 @@ async fn hold(store: &Arc<SqliteStore>) -> std::sync::mpsc::Sender<()> {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (begun, ready) = tokio::sync::oneshot::channel();
     let own = store.clone();
-    tokio::spawn(async move {
-        own.writer
-            .run(move |_| {
-                let _ = begun.send(());
-                let _ = wait.recv();
-                Ok(())
-            })
-            .await
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::spawn(move || {
+        let busy = own.write(move |_| {
+            let _ = begun.send(());
+            let _ = wait.recv();
+            Ok(())
+        });
+        runtime.block_on(busy)
     });
     ready.await.unwrap();
     go
@@ -615,7 +617,7 @@ async fn done_ahead(store: &SqliteStore, by: i64) {
         "UPDATE runs SET started_at = started_at + ?1, finished_at = finished_at + ?1",
     ];
     let set = move |db: &Connection| ahead.iter().try_for_each(|sql| db.prepare(*sql).execute([by]).map(|_| ()));
-    store.writer.run(set).await.unwrap();
+    store.write(set).await.unwrap();
 }
 
 #[tokio::test]
@@ -855,7 +857,7 @@ async fn doomed_process() {
         db.prepare("DELETE FROM events").execute(NONE)?;
         panic!("a fault of our own")
     };
-    let _ = store.writer.run(half).await;
+    let _ = store.write(half).await;
     // Nobody gets far here: it is not known what state the writing thread was in.
     std::thread::sleep(Duration::from_secs(10));
     std::process::exit(0);
@@ -1041,7 +1043,7 @@ async fn a_release_goes_with_its_parts_when_no_run_that_is_kept_may_have_run_und
     append(&store, &[("A", "1")]).await;
     let asked = store.lease("orders", "r14", 1, crate::time::now()).await.unwrap().run().unwrap();
     store.finish(asked.id, each(&asked, &Verdict::Reject("no".into()))).await.unwrap();
-    let moved = store.writer.run(move |db| db.prepare("UPDATE runs SET release = 'r01'").execute(NONE)).await.unwrap();
+    let moved = store.write(move |db| db.prepare("UPDATE runs SET release = 'r01'").execute(NONE)).await.unwrap();
     assert_eq!(moved, 1);
     assert_eq!(store.candidate("orders").await.unwrap(), Some(candidate));
     store.prune(&Retention::of(now - 30 * day, u64::MAX)).await.unwrap();

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::copy::{Look, make_fit, swap};
 use super::*;
+use crate::store::sql::trail;
 use crate::store::trail::{Hash, Verdict, Verifier, Wrong, verify};
+use crate::store::*;
 
 struct Trail {
     _folder: tempfile::TempDir,
@@ -185,7 +187,7 @@ async fn a_text_that_is_taken_out_leaves_the_chain_as_it_was_and_a_line_says_so(
         // Of another nothing is told.
         trail::mask(db, 2, "tandem forget", |text| text.contains("Müller"))
     };
-    trail.store.writer.run(mask).await.unwrap();
+    trail.store.write(mask).await.unwrap();
     let verdict = trail.verdict(&[&head]).await;
     assert!(verdict.holds(), "{verdict:?}");
     let [masked] = &verdict.masked[..] else { panic!("{verdict:?}") };

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rusqlite::OpenFlags;
 
-use super::{SqliteStore, retention};
-use crate::store::sql::{Connection, NONE};
+use crate::store::sql::{Connection, NONE, Writer};
 use crate::store::{Result, StoreError};
 
 /// Pages of the index of words that are merged in one bite.
@@ -15,23 +14,20 @@ const PAGES: u32 = 64;
 const TRIES: u32 = 20;
 const WAIT: Duration = Duration::from_millis(500);
 
-impl SqliteStore {
-    /// From now on what this process removes is overwritten.
-    pub(super) async fn overwrite(&self) -> Result<()> {
-        let on = |db: &Connection| db.prepare("PRAGMA secure_delete=ON").one(NONE, |_| Ok(()));
-        self.writer.run(on).await
-    }
+/// From now on what this process removes is overwritten.
+pub async fn overwrite(writer: &Writer) -> Result<()> {
+    writer.run(|db| db.prepare("PRAGMA secure_delete=ON").one(NONE, |_| Ok(()))).await
+}
 
-    /// Takes what was removed out of the index of words, free pages out of the file, and all out of the log. False where the log could not be
-    /// emptied: somebody reads it for long.
-    pub(super) async fn wipe(&self) -> Result<bool> {
-        self.writer.run(|db| merge(db, -i64::from(PAGES)).map(|_| ())).await?;
-        while self.writer.run(|db| merge(db, PAGES.into())).await? {}
-        while self.writer.run(retention::give_back).await? {}
-        let path = self.place.path().to_owned();
-        let emptied = tokio::task::spawn_blocking(move || empty_log(&path));
-        emptied.await.map_err(|error| StoreError::Database(error.to_string()))?
-    }
+/// Takes what was removed out of the index of words, free pages out of the file, and all out of the log. False where the log could not be
+/// emptied: somebody reads it for long.
+pub async fn wipe(writer: &Writer, path: &Path) -> Result<bool> {
+    writer.run(|db| merge(db, -i64::from(PAGES)).map(|_| ())).await?;
+    while writer.run(|db| merge(db, PAGES.into())).await? {}
+    while writer.run(|db| db.give_back()).await? {}
+    let path = path.to_owned();
+    let emptied = tokio::task::spawn_blocking(move || empty_log(&path));
+    emptied.await.map_err(|error| StoreError::Database(error.to_string()))?
 }
 
 /// Merges parts of the index of words: what was taken out of it stands there until then. True while there is more; a negative number begins with all

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Access, KeyId, Keys, SqliteStore, has_host, retention, sealing, search, values};
-use crate::store::sql::{Connection, NONE, params};
-use crate::store::{Kept, Millis, Progress, Resealed, Result, Seals, StoreError};
+use super::statement::{Connection, NONE, params};
+use super::{Base, KeyId, Keys, SqlStore, retention, sealing, search, values};
+use crate::store::{Access, Kept, Millis, Progress, Resealed, Result, Seals, StoreError};
 
 /// Rows looked up at once.
 const ROWS: u32 = 200;
@@ -36,7 +36,7 @@ pub(super) fn seals(db: &Connection, keys: &Keys) -> Result<Seals> {
     })
 }
 
-impl SqliteStore {
+impl<B: Base> SqlStore<B> {
     /// Takes up keys that were changed where they are kept. What lacks one with which anything is sealed is not taken up; and what seals from then on
     /// is noted before it does: else nobody would miss it at the next start.
     pub(super) async fn take_up_keys(&self, now: Millis) -> Result<()> {
@@ -44,7 +44,7 @@ impl SqliteStore {
         let changed = tokio::task::spawn_blocking(move || keys.changed()).await;
         let Some(ring) = changed.map_err(|error| StoreError::Database(error.to_string()))? else { return Ok(()) };
         let (ids, holds) = (ring.ids(), self.access == Access::Host);
-        let noted = self.writer.run(move |db| {
+        let noted = self.write(move |db| {
             sealing::check(db, &ids, now)?;
             if holds { sealing::hold(db, ids.first().copied(), now) } else { Ok(()) }
         });
@@ -60,7 +60,7 @@ impl SqliteStore {
     async fn host_holds(&self, current: KeyId) -> Result<()> {
         let until = tokio::time::Instant::now() + TAKEN_UP;
         loop {
-            if !has_host(self.place.path()) {
+            if !self.base.has_host().await? {
                 return Ok(());
             }
             let held = self.read(sealing::held).await?;
@@ -83,9 +83,9 @@ impl SqliteStore {
         };
         self.host_holds(current).await?;
         let now = crate::time::now();
-        self.writer.run(move |db| sealing::note(db, current, now)).await?;
+        self.write(move |db| sealing::note(db, current, now)).await?;
         // What was readable before is overwritten.
-        self.overwrite().await?;
+        self.base.overwrite().await?;
         let current = current.to_string();
         let of = self.read(|db| values::ALL.iter().map(|column| column.rows(db)).sum::<Result<u64>>()).await?;
         let (mut before, mut total) = (0, 0);
@@ -100,8 +100,7 @@ impl SqliteStore {
                 let mut left = rows;
                 while !left.is_empty() {
                     left = self
-                        .writer
-                        .run(move |db| {
+                        .write(move |db| {
                             let places: Vec<i64> = (0..left.len() as i64).collect();
                             let sealed = retention::bite(&places, |place| match left.get(place as usize) {
                                 Some(row) => column.reseal(db, row),
@@ -123,7 +122,7 @@ impl SqliteStore {
         if words.as_ref() != Some(&current) {
             self.words_anew().await?;
             let key = current.clone();
-            self.writer.run(move |db| sealing::remember(db, sealing::WORDS, &key, crate::time::now())).await?;
+            self.write(move |db| sealing::remember(db, sealing::WORDS, &key, crate::time::now())).await?;
         }
         let own = current.clone();
         let left = self.read(move |db| seals_of_others(db, &own)).await?;
@@ -133,9 +132,9 @@ impl SqliteStore {
                 db.prepare("DELETE FROM seals WHERE key <> ?1").execute(params![current])?;
                 Ok(())
             };
-            self.writer.run(forget).await?;
+            self.write(forget).await?;
         }
-        let wiped = self.wipe().await?;
+        let wiped = self.base.wipe().await?;
         Ok(Resealed { values: total, wiped })
     }
 
@@ -143,22 +142,14 @@ impl SqliteStore {
     async fn words_anew(&self) -> Result<()> {
         let mut after = 0;
         loop {
-            let said = self
-                .read(move |db| {
-                    // Also of events whose runs are gone.
-                    let ids: Vec<i64> = db
-                        .prepare("SELECT id FROM words_docsize WHERE id > ?1 ORDER BY id LIMIT ?2")
-                        .all(params![after, ROWS], |row| row.get(0))?;
-                    Ok(ids)
-                })
-                .await?;
+            // Also of events whose runs are gone.
+            let said = self.read(move |db| db.worded(after, ROWS)).await?;
             let Some(last) = said.last().copied() else { return Ok(()) };
             let mut left = said;
             while !left.is_empty() {
                 let keys = self.keys.clone();
                 left = self
-                    .writer
-                    .run(move |db| {
+                    .write(move |db| {
                         let none: BTreeMap<String, Kept> = BTreeMap::new();
                         let done = retention::bite(&left, |event| search::keep_words_of(db, event, &none, &keys))?;
                         Ok(left.split_off(done))

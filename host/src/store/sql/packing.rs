@@ -8,8 +8,8 @@ use serde::Serializer;
 use serde::ser::SerializeSeq;
 
 use super::retention::BITE;
+use super::statement::{Connection, params};
 use super::{Keys, runs, search};
-use crate::store::sql::{Connection, params};
 use crate::store::{JournalEntry, Kept, Result, RunId, StoreError};
 
 /// Runs packed at once.

@@ -1,11 +1,12 @@
 //! Everywhere in the database where values of records lie: one list, for those who go through all of them.
 
+use super::statement::{Connection, NONE};
+use super::value::Value;
 use crate::store::Result;
-use crate::store::sql::{Connection, NONE, Value};
 
 /// A column with values of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Column {
+pub(in crate::store) struct Column {
     pub table: &'static str,
     pub column: &'static str,
     /// What its values are sealed as.
@@ -29,26 +30,26 @@ const fn column(
 const EVENT: &[&str] = &["flow", "topic", "dedup"];
 const CALL: &[&str] = &["run", "seq", "item"];
 
-pub(super) const PAYLOADS: Column = column("events", "payload", "events.payload", EVENT, &["id"]);
-pub(super) const REASONS: Column = column("events", "reason", "events.reason", EVENT, &["id"]);
-pub(super) const DETAILS: Column = column("events", "detail", "events.detail", EVENT, &["id"]);
-pub(super) const REQUESTS: Column = column("journal", "request", "journal.request", CALL, CALL);
-pub(super) const RESPONSES: Column = column("journal", "response", "journal.response", CALL, CALL);
-pub(super) const PACKED: Column = column("packed", "entries", "packed", &["run"], &["run"]);
-pub(super) const BASES: Column =
+pub(in crate::store) const PAYLOADS: Column = column("events", "payload", "events.payload", EVENT, &["id"]);
+pub(in crate::store) const REASONS: Column = column("events", "reason", "events.reason", EVENT, &["id"]);
+pub(in crate::store) const DETAILS: Column = column("events", "detail", "events.detail", EVENT, &["id"]);
+pub(in crate::store) const REQUESTS: Column = column("journal", "request", "journal.request", CALL, CALL);
+pub(in crate::store) const RESPONSES: Column = column("journal", "response", "journal.response", CALL, CALL);
+pub(in crate::store) const PACKED: Column = column("packed", "entries", "packed", &["run"], &["run"]);
+pub(in crate::store) const BASES: Column =
     column("links", "base", "links", &["scope", "kind", "salesforce_id"], &["scope", "kind", "salesforce_id"]);
-pub(super) const STORAGE: Column = column("storage", "value", "storage", &["flow", "key"], &["flow", "key"]);
-pub(super) const WAKES: Column = column("wakes", "payload", "wakes", &["flow", "key"], &["id"]);
-pub(super) const NOTES: Column = column("notes", "note", "notes", &["event"], &["event"]);
+pub(in crate::store) const STORAGE: Column = column("storage", "value", "storage", &["flow", "key"], &["flow", "key"]);
+pub(in crate::store) const WAKES: Column = column("wakes", "payload", "wakes", &["flow", "key"], &["id"]);
+pub(in crate::store) const NOTES: Column = column("notes", "note", "notes", &["event"], &["event"]);
 
-pub(super) const ERRORS: Column = column("runs", "error", "runs.error", &["id"], &["id"]);
+pub(in crate::store) const ERRORS: Column = column("runs", "error", "runs.error", &["id"], &["id"]);
 
 /// All of them.
-pub(super) const ALL: [Column; 11] =
+pub(in crate::store) const ALL: [Column; 11] =
     [PAYLOADS, REASONS, DETAILS, REQUESTS, RESPONSES, PACKED, BASES, STORAGE, WAKES, NOTES, ERRORS];
 
 /// Where a row stands.
-pub(super) type Key = Vec<Value>;
+pub(in crate::store) type Key = Vec<Value>;
 
 impl Column {
     /// Before the first row.
@@ -115,7 +116,7 @@ impl Column {
         let width = self.key.len();
         let after_row: Vec<String> = (1..=width).map(|place| format!("?{place}")).collect();
         let sql = format!(
-            "SELECT {columns} FROM {} WHERE ({columns}) > ({}) AND {} IS NOT NULL AND sealed_by({}) IS NOT ?{} \
+            "SELECT {columns} FROM {} WHERE ({columns}) > ({}) AND {} IS NOT NULL AND sealed_by({}) IS DISTINCT FROM ?{} \
              ORDER BY {columns} LIMIT {limit}",
             self.table,
             after_row.join(", "),

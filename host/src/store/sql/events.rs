@@ -6,9 +6,8 @@
 
 use std::cmp::Reverse;
 
-use super::copy::{IN_DOUBT, RESTORED};
 use super::runs::find_link;
-use crate::store::sql::{Connection, NONE, Row, params};
+use super::statement::{Connection, NONE, Row, params};
 use crate::store::*;
 
 pub(super) const EVENT_COLUMNS: &str = "id, flow, topic, key, unseal('events.payload', flow, topic, dedup, payload), trace, \
@@ -20,6 +19,11 @@ pub(super) const LIGHT_COLUMNS: &str = "id, flow, topic, key, '', trace, state, 
     events.kept";
 const REASON: &str = "unseal('events.reason', flow, topic, dedup, reason)";
 const DETAIL: &str = "unseal('events.detail', flow, topic, dedup, detail)";
+
+/// Under which it is kept that a database was restored, and when.
+pub(in crate::store) const RESTORED: &str = "restored";
+/// So long after it an event may tell again what was done before: the 72 hours of Salesforce, and systems that are down meanwhile.
+const IN_DOUBT: Millis = 7 * 24 * 3_600_000;
 
 const READY: i64 = EventState::Ready as i64;
 const LEASED: i64 = EventState::Leased as i64;
@@ -67,10 +71,12 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis)
         None => (None, None, None),
     };
     db.prepare(format!(
-            "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
+            "INSERT INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
              choices, detail, lane, kind, planned_at, head, ran) VALUES (?1, ?2, ?3, ?4, seal('events.payload', ?1, ?2, ?4, ?5), ?6, ?7, ?13, ?8, \
-             seal('events.reason', ?1, ?2, ?4, ?9), ?10, seal('events.detail', ?1, ?2, ?4, ?11), ?12, ?14, ?8, ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1), \
-             ?7 = {READY} AND EXISTS (SELECT 1 FROM positions WHERE source = '{RESTORED}' AND at > ?8 - {IN_DOUBT})) RETURNING id"
+             seal('events.reason', ?1, ?2, ?4, ?9), ?10, seal('events.detail', ?1, ?2, ?4, ?11), ?12, ?14, ?8, \
+             CASE WHEN ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1) THEN 1 ELSE 0 END, \
+             CASE WHEN ?7 = {READY} AND EXISTS (SELECT 1 FROM positions WHERE source = '{RESTORED}' AND at > ?8 - {IN_DOUBT}) THEN 1 ELSE 0 END) \
+             ON CONFLICT DO NOTHING RETURNING id"
         ))
         .first(params![
             event.flow,
@@ -250,7 +256,7 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
                 Some(open) => {
                     let anew = db.prepare(format!(
                         "UPDATE events SET choices = ?2, detail = seal('events.detail', flow, topic, dedup, ?3) WHERE id = ?1 \
-                         AND (choices IS NOT ?2 OR {DETAIL} IS NOT ?3)"
+                         AND (choices IS DISTINCT FROM ?2 OR {DETAIL} IS DISTINCT FROM ?3)"
                     ));
                     if anew.execute(params![open.0, choices, detail])? > 0 {
                         db.prepare("UPDATE revisions SET number = number + 1 WHERE name = 'review'").execute(NONE)?;
@@ -337,7 +343,8 @@ struct Asked {
 fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<Asked>> {
     let rows = db.prepare(format!(
         "SELECT id, {REASON}, resolution IS NOT NULL, ran FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
-         AND (?3 = '' OR kind = '' OR kind = ?3) AND topic NOT GLOB '{TOOL}*'"
+         AND (?3 = '' OR kind = '' OR kind = ?3) AND {}",
+        of_no_call()
     ));
     rows.all([flow, key, kind], |row| {
         let reason = row.get::<Option<String>>(1)?.unwrap_or_default();
@@ -345,15 +352,22 @@ fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<A
     })
 }
 
+/// What is no call of a tool.
+fn of_no_call() -> String {
+    format!("substr(topic, 1, {}) <> '{TOOL}'", TOOL.len())
+}
+
 /// The first event about this record that asked just this and whose answer is still to be carried out.
 fn answered(db: &Connection, flow: &str, kind: &str, key: &str, reason: &str) -> Result<Option<EventId>> {
-    let first = db
+    let ready: Vec<Event> = db
         .prepare(format!(
-            "SELECT min(id) FROM events WHERE flow = ?1 AND key = ?2 AND state = {READY} AND resolution IS NOT NULL \
-             AND (?3 = '' OR kind = '' OR kind = ?3) AND topic NOT GLOB '{TOOL}*' AND CASE WHEN json_valid({DETAIL}) THEN json_extract({DETAIL}, '$.decided.asked') END = ?4"
+            "SELECT {EVENT_COLUMNS} FROM events WHERE flow = ?1 AND key = ?2 AND state = {READY} AND resolution IS NOT NULL \
+             AND (?3 = '' OR kind = '' OR kind = ?3) AND {} ORDER BY id",
+            of_no_call()
         ))
-        .one([flow, key, kind, reason], |row| row.get::<Option<i64>>(0))?;
-    Ok(first.map(EventId))
+        .all([flow, key, kind], event)?;
+    let asked = |event: &&Event| event.decided().is_some_and(|decided| decided.asked == reason);
+    Ok(ready.iter().find(asked).map(|event| event.id))
 }
 
 fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {
@@ -404,20 +418,31 @@ fn answered_where(
 }
 
 /// See [`Store::retry`].
-pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
+pub(super) fn retry(db: &Connection, id: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
+    let told = db.prepare(format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1")).first([id.0], event)?;
+    let Some(told) = told else { return Ok(false) };
+    let may_run =
+        matches!(told.state, EventState::Ready | EventState::Waiting | EventState::Review | EventState::Rejected);
+    if !may_run || !told.kept.is_whole() {
+        return Ok(false);
+    }
     // What was asked and answered stays known when it is over.
-    let changed: Option<(String, String)> = db
-        .prepare(format!(
-            "UPDATE events SET state = {READY}, due_at = ?2, planned_at = ?2, attempts = 0, \
-             resolution = CASE WHEN ?3 IS NULL AND state = {READY} THEN resolution ELSE ?3 END, \
-             detail = CASE WHEN state = {REVIEW} AND ?3 IS NOT NULL THEN seal('events.detail', flow, topic, dedup, json_set( \
-               CASE WHEN json_valid({DETAIL}) AND json_type({DETAIL}) = 'object' THEN {DETAIL} ELSE '{{}}' END, \
-               '$.decided', json_object('asked', {REASON}, 'answer', ?3, 'at', ?2))) ELSE detail END, \
-             finished_at = NULL, batch_max = 1 WHERE id = ?1 AND state IN ({READY}, {WAITING}, {REVIEW}, {REJECTED}) AND kept = 0 RETURNING flow, key"
-        ))
-        .first(params![event.0, now, resolution], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some((flow, key)) = changed else { return Ok(false) };
-    choose_head(db, &flow, &key)?;
+    if told.state == EventState::Review
+        && let Some(answer) = &resolution
+    {
+        db.prepare("UPDATE events SET detail = seal('events.detail', flow, topic, dedup, ?2) WHERE id = ?1")
+            .execute(params![id.0, told.detail_with(answer, now)])?;
+    }
+    let resolution = match told.state {
+        EventState::Ready => resolution.or(told.resolution),
+        _ => resolution,
+    };
+    db.prepare(format!(
+        "UPDATE events SET state = {READY}, due_at = ?2, planned_at = ?2, attempts = 0, resolution = ?3, finished_at = NULL, batch_max = 1 \
+         WHERE id = ?1"
+    ))
+    .execute(params![id.0, now, resolution])?;
+    choose_head(db, &told.flow, &told.key)?;
     Ok(true)
 }
 
@@ -468,7 +493,7 @@ pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
 
 /// The clock went back: what was planned in a future that is gone keeps its distance from now on. What that is each row
 /// tells by itself, so it does not matter whether the host was there, nor how often the clock was set before.
-pub(super) fn clock_went_back(db: &Connection, now: Millis, step: Millis) -> Result<()> {
+pub(in crate::store) fn clock_went_back(db: &Connection, now: Millis, step: Millis) -> Result<()> {
     let gone = params![now, now + step];
     let mut moved = db
         .prepare(
@@ -518,7 +543,7 @@ pub(super) fn list(db: &Connection, filter: &EventFilter) -> Result<Vec<Event>> 
             states.dedup();
             let newest = db.prepare(format!(
                 "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_by_key WHERE key = ?1 AND state = ?2 \
-                 AND (?3 IS NULL OR flow = ?3) ORDER BY id DESC LIMIT ?4"
+                 AND (CAST(?3 AS TEXT) IS NULL OR flow = ?3) ORDER BY id DESC LIMIT ?4"
             ));
             for state in states {
                 let rows = newest.all::<_, Vec<_>>(params![key, state as i64, filter.flow, limit], event)?;
@@ -549,7 +574,7 @@ pub(super) fn counts_of_backfill(db: &Connection, flow: &str) -> Result<Vec<Coun
     counted(rows)
 }
 
-pub(super) fn counted(rows: Vec<(String, i64, i64)>) -> Result<Vec<Count>> {
+pub(in crate::store) fn counted(rows: Vec<(String, i64, i64)>) -> Result<Vec<Count>> {
     rows.into_iter()
         .map(|(flow, state, events)| {
             let state =

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::{Keys, SqliteStore, packing, retention, search, values};
+use super::statement::{Connection, params};
+use super::value::Value as Sql;
+use super::{Base, Keys, SqlStore, packing, retention, search, values};
 use crate::personal::Values;
-use crate::store::sql::{Connection, Value as Sql, params};
 use crate::store::*;
 
 /// Events looked at at once.
@@ -83,7 +84,7 @@ struct Found {
     more: bool,
 }
 
-impl SqliteStore {
+impl<B: Base> SqlStore<B> {
     /// Keeps less of what a flow finished since the last look; at a first look, and when it is to keep another amount, of all.
     pub(super) async fn reduce(&self, flow: &str, kept: Kept) -> Result<()> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.secret(SECRET).await?);
@@ -101,8 +102,7 @@ impl SqliteStore {
             while !left.is_empty() {
                 let (keys, changed) = (self.keys.clone(), changed.clone());
                 left = self
-                    .writer
-                    .run_with(Durability::WithNextCommit, move |db| keep_less(db, left, kept, (&keys, &changed)))
+                    .write_with(Durability::WithNextCommit, move |db| keep_less(db, left, kept, (&keys, &changed)))
                     .await?;
             }
             from = until;
@@ -375,12 +375,12 @@ impl Hashing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::Access;
+    use crate::store::Access;
 
     #[tokio::test]
     async fn what_was_forgotten_since_it_was_looked_at_is_not_written_back() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("tandem.db"), Access::Host).unwrap();
+        let store = crate::store::sqlite::SqliteStore::open(&folder.path().join("tandem.db"), Access::Host).unwrap();
         let event = NewEvent {
             kind: "salesforce.Contact".into(),
             flow: "accounts".into(),
@@ -406,7 +406,7 @@ mod tests {
         store.forget(whom, Forget::ForGood, Arc::new(|_, _| {})).await.unwrap();
         let (changed, keys) = (Arc::new(AtomicI64::new(Millis::MAX)), store.keys.clone());
         let seen = changed.clone();
-        let left = store.writer.run(move |db| keep_less(db, found.less, Kept::Hashed, (&keys, &seen))).await.unwrap();
+        let left = store.write(move |db| keep_less(db, found.less, Kept::Hashed, (&keys, &seen))).await.unwrap();
         assert!(left.is_empty());
         let own = store.event(run.events[0].id).await.unwrap().unwrap();
         assert_eq!((own.payload.as_str(), own.kept), ("{}", Kept::Forgotten), "no hash of what she was called");

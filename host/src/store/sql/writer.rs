@@ -7,15 +7,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use rusqlite::Connection as Sqlite;
 use tokio::sync::oneshot;
 
-use super::execute;
-use crate::store::sql::Connection;
+use super::statement::Connection;
 use crate::store::{Durability, Result, StoreError};
 
 /// Jobs per commit at most: bounds how long the first of a group waits.
 const GROUP: usize = 256;
+
+/// A connection that writes, as its engine has it.
+pub trait Session: Send + 'static {
+    /// What statements are said to.
+    fn connection(&self) -> &Connection;
+    /// Begins a transaction whose commit is so durable. Until it ends nobody else writes.
+    fn begin(&self, durability: Durability) -> Result<()>;
+    /// Ends it. An error: nothing of it was kept.
+    fn commit(&self) -> Result<()>;
+    /// Takes all of it back, where it was not ended already.
+    fn roll_back(&self);
+    /// Whether it was begun and is not ended: some errors end all of it.
+    fn is_within(&self) -> bool;
+    /// What follows can be taken back alone, until [`Session::end_job`].
+    fn begin_job(&self) -> Result<()>;
+    /// It stays with the rest.
+    fn end_job(&self) -> Result<()>;
+    /// It is taken back.
+    fn take_back_job(&self) -> Result<()>;
+    /// Nothing will be written any more.
+    fn close(&self) {}
+}
 
 /// After the commit: hands the job's result, or what failed the group, to its caller.
 type Acknowledge = Box<dyn FnOnce(Option<&str>) + Send>;
@@ -32,7 +52,7 @@ struct Ran {
 }
 
 /// Runs on the connection; or is told why it cannot.
-type Work = Box<dyn FnOnce(std::result::Result<&Sqlite, &str>) -> Ran + Send>;
+type Work = Box<dyn FnOnce(std::result::Result<&dyn Session, &str>) -> Ran + Send>;
 
 struct Job {
     durability: Durability,
@@ -49,13 +69,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on its own connection. A panic in it ends the process: a host whose store is dead must not go on.
-    pub fn start(connection: Sqlite) -> std::io::Result<Self> {
+    /// Starts the thread on a connection of its own. A panic in it ends the process: a host whose store is dead must not go on.
+    pub fn start(session: impl Session) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let failing = Arc::new(AtomicBool::new(false));
         let told = failing.clone();
         thread::Builder::new().name("store-writer".into()).spawn(move || {
-            if catch_unwind(AssertUnwindSafe(|| write_groups(&connection, &queue, &told))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| write_groups(&session, &queue, &told))).is_err() {
                 crate::ending::died("the thread that writes the store");
             }
         })?;
@@ -104,9 +124,9 @@ impl Writer {
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
-            let (result, stuck) = match connection {
-                Ok(connection) => in_savepoint(connection, job),
+        let work: Work = Box::new(move |session| {
+            let (result, stuck) = match session {
+                Ok(session) => apart(session, job),
                 Err(why) => (Err(StoreError::Database(why.to_owned())), false),
             };
             let failed = result.as_ref().err().map(ToString::to_string);
@@ -127,19 +147,17 @@ impl Writer {
 }
 
 /// The job's result, and whether its failure could not be taken back alone.
-fn in_savepoint<T>(connection: &Sqlite, job: impl FnOnce(&Connection) -> Result<T>) -> (Result<T>, bool) {
-    let tried = execute(connection, "SAVEPOINT job").and_then(|()| {
-        let value = job(connection)?;
-        execute(connection, "RELEASE job")?;
+fn apart<T>(session: &dyn Session, job: impl FnOnce(&Connection) -> Result<T>) -> (Result<T>, bool) {
+    let tried = session.begin_job().and_then(|()| {
+        let value = job(session.connection())?;
+        session.end_job()?;
         Ok(value)
     });
-    let stuck = tried.is_err() && connection.execute_batch("ROLLBACK TO job; RELEASE job").is_err();
+    let stuck = tried.is_err() && session.take_back_job().is_err();
     (tried, stuck)
 }
 
-fn write_groups(connection: &Sqlite, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
-    // As the connection was opened.
-    let mut synced = true;
+fn write_groups(session: &dyn Session, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
     let mut waiting: Option<Job> = None;
     while let Some(first) = waiting.take().or_else(|| queue.recv().ok()) {
         let mut group = vec![first];
@@ -153,21 +171,10 @@ fn write_groups(connection: &Sqlite, queue: &mpsc::Receiver<Job>, failing: &Atom
             }
             group.push(next);
         }
-        let must_sync = group.iter().any(|job| job.durability == Durability::Now);
-        if must_sync != synced {
-            // In WAL mode NORMAL writes the log without syncing it; the next FULL commit syncs all of it.
-            let level = if must_sync { "FULL" } else { "NORMAL" };
-            if connection.pragma_update(None, "synchronous", level).is_ok() {
-                synced = must_sync;
-            }
-        }
-        let begun = if must_sync && !synced {
-            Err("the database cannot be set to sync its commits".to_owned())
-        } else {
-            execute(connection, "BEGIN IMMEDIATE").map_err(|e| e.to_string())
-        };
+        let must_last = group.iter().any(|job| job.durability == Durability::Now);
+        let begun = session.begin(if must_last { Durability::Now } else { Durability::WithNextCommit });
         metrics::histogram!("tandem_store_group_size").record(group.len() as f64);
-        let (error, no_room) = write_group(connection, begun.err(), group);
+        let (error, no_room) = write_group(session, begun.err().map(|error| error.to_string()), group);
         if let Some(error) = &error {
             tracing::error!(error, "the database does not take what is written; all of it is tried again");
         }
@@ -175,13 +182,12 @@ fn write_groups(connection: &Sqlite, queue: &mpsc::Receiver<Job>, failing: &Atom
             failing.store(true, Ordering::Relaxed);
         }
     }
-    // A clean end leaves one file, not three.
-    let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    session.close();
 }
 
 /// One transaction and one verdict for all: no error when it was committed; and whether one of the jobs found no room. `error`
 /// says why it could not be begun.
-fn write_group(connection: &Sqlite, mut error: Option<String>, group: Vec<Job>) -> (Option<String>, bool) {
+fn write_group(session: &dyn Session, mut error: Option<String>, group: Vec<Job>) -> (Option<String>, bool) {
     let mut no_room = false;
     let mut ran: Vec<Acknowledge> = Vec::with_capacity(group.len());
     for job in group {
@@ -189,19 +195,19 @@ fn write_group(connection: &Sqlite, mut error: Option<String>, group: Vec<Job>) 
             ran.push((job.work)(Err(error)).acknowledge);
             continue;
         }
-        let one = (job.work)(Ok(connection));
+        let one = (job.work)(Ok(session));
         no_room |= one.no_room;
         // A full disk or a failing one rolls everything back by itself; what is written after that would commit alone.
-        if one.stuck || connection.is_autocommit() {
+        if one.stuck || !session.is_within() {
             error = Some(one.failed.unwrap_or_else(|| "the transaction was ended by the database".into()));
         }
         ran.push(one.acknowledge);
     }
     if error.is_none() {
-        error = execute(connection, "COMMIT").err().map(|error| error.to_string());
+        error = session.commit().err().map(|error| error.to_string());
     }
-    if error.is_some() && !connection.is_autocommit() {
-        let _ = connection.execute_batch("ROLLBACK");
+    if error.is_some() {
+        session.roll_back();
     }
     ran.into_iter().for_each(|acknowledge| acknowledge(error.as_deref()));
     (error, no_room)

@@ -2,7 +2,7 @@
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::store::sql::{Connection, NONE, Row, params};
+use super::statement::{Connection, NONE, Row, params};
 use crate::store::trail::{CHAINED, Found, Hash, Head, Line, MASKED, Page, SALT, TEXTS, Text};
 use crate::store::{Act, Millis, Result, StoreError, Via};
 
@@ -20,7 +20,7 @@ pub fn add(db: &Connection, act: &Act) -> Result<()> {
     // What is no hash is a break, wherever the next one is bound to.
     let before = before(db, i64::MAX)?.and_then(|found| found.chain).unwrap_or(Hash::NONE);
     // As it is given where none is said: also after lines were taken away the next one has a number of its own.
-    let id = given(db)?.max(db.prepare("SELECT coalesce(max(id), 0) FROM acts").one(NONE, |row| row.get(0))?) + 1;
+    let id = db.last_line()?.max(db.prepare("SELECT coalesce(max(id), 0) FROM acts").one(NONE, |row| row.get(0))?) + 1;
     let mut salts = Salts::fresh(1)?;
     let line = Line {
         id,
@@ -47,17 +47,11 @@ pub fn add(db: &Connection, act: &Act) -> Result<()> {
     Ok(())
 }
 
-/// The last number that was given to a line.
-fn given(db: &Connection) -> Result<i64> {
-    let given = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'acts'").first(NONE, |row| row.get(0))?;
-    Ok(given.unwrap_or(0))
-}
-
 /// Lines behind one, and the last number given.
 pub fn page(db: &Connection, after: i64, limit: u32) -> Result<Page> {
     let select = db.prepare(format!("SELECT {COLUMNS} FROM acts WHERE id > ?1 ORDER BY id LIMIT ?2"));
     let lines = select.all(params![after, limit], found)?;
-    Ok(Page { lines, given: given(db)? })
+    Ok(Page { lines, given: db.last_line()? })
 }
 
 /// The last line with a hash before one.

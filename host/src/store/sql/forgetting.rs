@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 
 use super::events::{EVENT_COLUMNS, event};
 use super::reducing::{Hashing, SECRET, replace_journal};
+use super::statement::params;
+use super::statement::{Connection, NONE, Row};
+use super::value::Value as Sql;
 use super::values::{self, Column, Key};
-use super::{Keys as Sealing, SqliteStore, packing, resealing, retention, runs, search, trail};
+use super::{Base, Keys as Sealing, SqlStore, packing, resealing, retention, runs, search, trail};
 use crate::personal::{Keys, Values};
-use crate::store::sql::{Connection, NONE, Row, Value as Sql, params};
 use crate::store::*;
 
 /// Rows that are looked at at once; of journals, which are large.
@@ -246,7 +248,7 @@ fn text_of(value: &Sql) -> Option<&str> {
     }
 }
 
-impl SqliteStore {
+impl<B: Base> SqlStore<B> {
     /// Looks for a person everywhere. What is known of them is read of their own records first: without it nothing finds them elsewhere.
     async fn survey(&self, whom: Whom, told: &Progress) -> Result<(Person, Survey)> {
         let of: u64 = self.read(|db| Ok(2 * values::PACKED.rows(db)? + values::PAYLOADS.rows(db)?)).await?;
@@ -310,8 +312,7 @@ impl SqliteStore {
         while !left.is_empty() {
             let own = work.clone();
             left = self
-                .writer
-                .run(move |db| {
+                .write(move |db| {
                     let places: Vec<i64> = (0..left.len() as i64).collect();
                     let done = retention::bite(&places, |place| match left.get(place as usize) {
                         Some(one) => own(db, one),
@@ -420,7 +421,7 @@ fn meant(db: &Connection, record: &str, salesforce: Option<String>) -> Result<Ve
     };
     for id in &written {
         let linked = links_of(db, id)?.iter().any(|link| link.salesforce_id == *id);
-        if linked || told_of(id, "topic GLOB 'salesforce.*'")? {
+        if linked || told_of(id, "substr(topic, 1, 11) = 'salesforce.'")? {
             found.push(of_salesforce(db, &written)?);
             break;
         }
@@ -430,7 +431,7 @@ fn meant(db: &Connection, record: &str, salesforce: Option<String>) -> Result<Ve
     let code = named.unwrap_or(record);
     let b1 = links_of(db, code)?;
     let by_number = db.prepare(format!(
-        "SELECT {} FROM links WHERE kind = '{CONTACT}' AND substr(b1_id, -length(?1) - 1) = ':' || ?1",
+        "SELECT {} FROM links WHERE kind = '{CONTACT}' AND substr(b1_id, length(b1_id) - length(?1)) = ':' || ?1",
         runs::LINK_COLUMNS
     ));
     let employees: Vec<Link> = match named {
@@ -754,7 +755,7 @@ fn clean(db: &Connection, run: i64, person: &Person, calls: Calls) -> Result<()>
 }
 
 #[async_trait]
-impl Protection for SqliteStore {
+impl<B: Base> Protection for SqlStore<B> {
     async fn dossier(&self, whom: Whom, told: Progress) -> Result<Dossier> {
         let (person, survey) = self.survey(whom, &told).await?;
         let gather = move |db: &Connection| {
@@ -843,7 +844,7 @@ impl Protection for SqliteStore {
         if how == Forget::Rehearse {
             return Ok(forgotten);
         }
-        self.overwrite().await?;
+        self.base.overwrite().await?;
         let person = Arc::new(person);
         // The record's own data last: by it the person is found elsewhere, should this be broken off.
         let own = person.clone();
@@ -890,7 +891,7 @@ impl Protection for SqliteStore {
         if calls == Calls::All {
             self.each(survey.own_links, strip).await?;
         }
-        forgotten.wiped = self.wipe().await?;
+        forgotten.wiped = self.base.wipe().await?;
         Ok(forgotten)
     }
 

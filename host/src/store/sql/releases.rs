@@ -1,6 +1,6 @@
 //! Releases in SQL: what each flow may run, which one is live, and what each is made of.
 
-use crate::store::sql::{Connection, NONE, Row, params};
+use super::statement::{Connection, NONE, Row, params};
 use crate::store::*;
 
 /// Releases of a flow that are kept however old they are: those that were live last.
@@ -19,15 +19,16 @@ pub(super) fn packed(content: Content) -> Result<Content> {
 
 /// See [`Store::release_put`]; of parts that are packed.
 pub(super) fn put(db: &Connection, release: &ReleaseRow, contents: &[Content]) -> Result<()> {
-    let keep = db.prepare("INSERT OR IGNORE INTO contents (digest, packed) VALUES (?1, ?2)");
-    let name = db.prepare("INSERT OR IGNORE INTO release_contents (flow, release, content) VALUES (?1, ?2, ?3)");
+    let keep = db.prepare("INSERT INTO contents (digest, packed) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
+    let name =
+        db.prepare("INSERT INTO release_contents (flow, release, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING");
     for content in contents {
         keep.execute(params![content.digest, content.bytes])?;
         name.execute([&release.flow, &release.digest, &content.digest])?;
     }
     db.prepare(
         "INSERT INTO releases (flow, digest, manifest, origin, made_at, signed_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-         ON CONFLICT (flow, digest) DO UPDATE SET signed_by = coalesce(excluded.signed_by, signed_by)",
+         ON CONFLICT (flow, digest) DO UPDATE SET signed_by = coalesce(excluded.signed_by, releases.signed_by)",
     )
     .execute(params![
         release.flow,
@@ -121,8 +122,11 @@ pub(super) fn candidate(db: &Connection, flow: &str) -> Result<Option<Candidate>
 
 /// See [`Store::candidate_put`].
 pub(super) fn put_candidate(db: &Connection, candidate: &Candidate) -> Result<()> {
-    db.prepare("INSERT OR REPLACE INTO candidates (flow, release, at, held) VALUES (?1, ?2, ?3, ?4)")
-        .execute(params![candidate.flow, candidate.release, candidate.at, candidate.held])?;
+    db.prepare(
+        "INSERT INTO candidates (flow, release, at, held) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (flow) DO UPDATE SET release = ?2, at = ?3, held = ?4",
+    )
+    .execute(params![candidate.flow, candidate.release, candidate.at, candidate.held])?;
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! How sources that compare their records saw each of them last.
 
-use crate::store::sql::{Connection, params};
+use super::statement::{Connection, params};
 use crate::store::{Result, Sighting};
 
 /// See [`crate::store::Intake::seen`].
 pub fn note(db: &Connection, source: &str, seen: &[Sighting]) -> Result<()> {
-    let put = db.prepare("INSERT OR REPLACE INTO seen (source, key, digest) VALUES (?1, ?2, ?3)");
+    let put = db.prepare("INSERT INTO seen (source, key, digest) VALUES (?1, ?2, ?3) ON CONFLICT (source, key) DO UPDATE SET digest = ?3");
     let forget = db.prepare("DELETE FROM seen WHERE source = ?1 AND key = ?2");
     for own in seen {
         match &own.digest {

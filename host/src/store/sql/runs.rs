@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::events::{self, EVENT_COLUMNS};
-use crate::store::sql::{Connection, Row, params};
+use super::statement::{Connection, Row, params};
 use crate::store::*;
 
 fn journal_entry(row: &Row<'_>, first: usize) -> Result<JournalEntry> {
@@ -68,7 +68,7 @@ pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId
         "SELECT id, events, topic FROM ( \
            SELECT id, (SELECT count(*) FROM run_events WHERE run = runs.id) AS events, \
              (SELECT topic FROM events WHERE id = (SELECT min(event) FROM run_events WHERE run = runs.id)) AS topic FROM runs \
-           WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL) \
+           WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL) AS ended \
          WHERE topic IS NULL OR substr(topic, 1, length(?3)) <> ?3 ORDER BY id DESC LIMIT ?2",
     );
     let mut topics: BTreeMap<Option<String>, VecDeque<(RunId, u32)>> = BTreeMap::new();
@@ -233,7 +233,8 @@ fn write_link(db: &Connection, write: &LinkWrite, now: Millis) -> Result<Vec<Str
         }
         LinkWrite::Put(link) => {
             db.prepare(
-                "INSERT OR REPLACE INTO links (scope, kind, b1_id, salesforce_id, base) VALUES (?1, ?2, ?3, ?4, seal('links', ?1, ?2, ?4, ?5))",
+                "INSERT INTO links (scope, kind, b1_id, salesforce_id, base) VALUES (?1, ?2, ?3, ?4, seal('links', ?1, ?2, ?4, ?5)) \
+                 ON CONFLICT (scope, kind, salesforce_id) DO UPDATE SET b1_id = ?3, base = excluded.base",
             )
             .execute([&link.scope, &link.kind, &link.b1_id, &link.salesforce_id, &link.base])?;
             let mut woken = Vec::new();

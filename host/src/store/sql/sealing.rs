@@ -1,6 +1,6 @@
 //! Values sealed with a key that lies outside the database: who has its file, or a backup, and not the key reads nobody's data.
 //!
-//! SQL seals and opens them itself, by two functions that each connection knows: `seal(name, row …, value)` and `unseal(name, row …, value)`. Name and
+//! SQL seals and opens them itself, by two functions: `seal(name, row …, value)` and `unseal(name, row …, value)`. Name and
 //! row are bound into what is sealed, so that a value moved to another place does not open. Without a key values are kept as they are; what was kept so
 //! before a key was given stays readable. Ids, keys, dedup ids, states and times stay plain: they are looked for.
 
@@ -14,10 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac};
-use rusqlite::functions::{Context, FunctionFlags};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
-use crate::store::sql::{Connection, NONE, params};
+use super::statement::{Connection, NONE, params};
+use super::value::{Value, ValueRef};
 use crate::store::{Millis, Result, StoreError};
 
 /// What a sealed value begins with: no text, and no packed journal does.
@@ -278,7 +277,7 @@ impl Key {
 
     fn seal(&self, place: &[u8], value: ValueRef<'_>) -> Result<Option<Vec<u8>>> {
         let (kind, bytes) = match value {
-            ValueRef::Text(text) => (0, text),
+            ValueRef::Text(text) => (0, text.as_bytes()),
             ValueRef::Blob(bytes) => (BYTES, bytes),
             _ => return Ok(None),
         };
@@ -340,68 +339,50 @@ fn parts(value: &[u8]) -> Option<(KeyId, [u8; NONCE_LEN], &[u8])> {
     Some((KeyId(*id), *nonce, rest))
 }
 
-/// Makes the functions known to a connection.
-pub(super) fn register(connection: &rusqlite::Connection, keys: &Keys) -> Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
-    let own = keys.clone();
-    connection.create_scalar_function("seal", -1, flags, move |context| {
-        let (place, last) = place_of(context)?;
-        let as_it_is = ToSqlOutput::Arg(last);
-        let Some(ring) = own.ring() else { return Ok(as_it_is) };
-        let Some(key) = ring.keys.first() else { return Ok(as_it_is) };
-        let sealed = key.seal(&place, context.get_raw(last)).map_err(told)?;
-        Ok(sealed.map_or(as_it_is, |sealed| ToSqlOutput::Owned(Value::Blob(sealed))))
-    })?;
-    let own = keys.clone();
-    connection.create_scalar_function("unseal", -1, flags, move |context| {
-        let last = last_of(context)?;
-        let as_it_is = ToSqlOutput::Arg(last);
-        let ValueRef::Blob(bytes) = context.get_raw(last) else { return Ok(as_it_is) };
-        let Some((id, nonce, sealed)) = parts(bytes) else { return Ok(as_it_is) };
-        let (place, _) = place_of(context)?;
-        let ring = own.ring();
+impl Keys {
+    /// A value as it is kept in `place`; none where it is kept as it is.
+    pub(in crate::store) fn sealed(&self, place: &[u8], value: ValueRef<'_>) -> Result<Option<Vec<u8>>> {
+        let ring = self.ring();
+        let Some(key) = ring.as_ref().and_then(|ring| ring.keys.first()) else { return Ok(None) };
+        key.seal(place, value)
+    }
+
+    /// What was kept in `place`; none where it is no sealed value.
+    pub(in crate::store) fn opened(&self, place: &[u8], value: &[u8]) -> Result<Option<Value>> {
+        let Some((id, nonce, sealed)) = parts(value) else { return Ok(None) };
+        let ring = self.ring();
         let key = ring.iter().flat_map(|ring| &ring.keys).find(|key| key.id == id.0);
-        let key = key.ok_or_else(|| told(StoreError::Key(format!("{NO_KEY}{id}"))))?;
-        key.open(&place, nonce, sealed).map(ToSqlOutput::Owned).map_err(told)
-    })?;
-    connection.create_scalar_function("sealed_by", 1, flags | FunctionFlags::SQLITE_DETERMINISTIC, |context| {
-        let ValueRef::Blob(bytes) = context.get_raw(0) else { return Ok(None) };
-        Ok(parts(bytes).map(|(id, ..)| id.to_string()))
-    })?;
-    Ok(())
+        let key = key.ok_or_else(|| StoreError::Key(format!("{NO_KEY}{id}")))?;
+        key.open(place, nonce, sealed).map(Some)
+    }
 }
 
-fn told(error: StoreError) -> rusqlite::Error {
-    rusqlite::Error::UserFunctionError(error.to_string().into())
+/// With which key a value is sealed; none where it is not.
+pub(in crate::store) fn sealed_by(value: &[u8]) -> Option<KeyId> {
+    parts(value).map(|(id, ..)| id)
 }
 
-/// Where the value stands: it is the last argument.
-fn last_of(context: &Context<'_>) -> rusqlite::Result<usize> {
-    context.len().checked_sub(1).ok_or(rusqlite::Error::InvalidParameterCount(0, 1))
-}
-
-/// The place of a value, in bytes that say no two places alike, and which argument the value is.
-fn place_of(context: &Context<'_>) -> rusqlite::Result<(Vec<u8>, usize)> {
-    let last = last_of(context)?;
+/// The place of a value, in bytes that say no two places alike: of its name and its row.
+pub(in crate::store) fn place_of<'a>(parts: impl IntoIterator<Item = ValueRef<'a>>) -> Vec<u8> {
     let mut place = Vec::with_capacity(64);
-    for argument in 0..last {
+    for part in parts {
         let number;
-        let bytes = match context.get_raw(argument) {
-            ValueRef::Text(text) => text,
+        let bytes = match part {
+            ValueRef::Text(text) => text.as_bytes(),
             ValueRef::Integer(integer) => {
                 number = integer.to_string();
                 number.as_bytes()
             }
-            _ => b"",
+            ValueRef::Null | ValueRef::Blob(_) => b"",
         };
         place.extend((bytes.len() as u64).to_le_bytes());
         place.extend(bytes);
     }
-    Ok((place, last))
+    place
 }
 
 /// An error where values may be sealed with keys that are not there; the key that seals from now on is noted, before anything is sealed with it.
-pub(super) fn check(connection: &Connection, keys: &[KeyId], now: Millis) -> Result<()> {
+pub(in crate::store) fn check(connection: &Connection, keys: &[KeyId], now: Millis) -> Result<()> {
     for id in noted(connection)? {
         if !keys.iter().any(|own| own.to_string() == id) {
             return Err(StoreError::Key(match keys.is_empty() {
@@ -417,7 +398,7 @@ pub(super) fn check(connection: &Connection, keys: &[KeyId], now: Millis) -> Res
 }
 
 /// Ids of keys with which anything may be sealed.
-pub(super) fn noted(connection: &Connection) -> Result<Vec<String>> {
+pub(in crate::store) fn noted(connection: &Connection) -> Result<Vec<String>> {
     let select = connection.prepare("SELECT key FROM seals ORDER BY since, key");
     select.all(NONE, |row| row.get(0))
 }
@@ -428,16 +409,16 @@ pub(super) fn note(connection: &Connection, key: KeyId, now: Millis) -> Result<(
     let there: bool =
         connection.prepare("SELECT EXISTS (SELECT 1 FROM seals WHERE key = ?1)").one([&key], |row| row.get(0))?;
     if !there {
-        connection.prepare("INSERT OR IGNORE INTO seals (key, since) VALUES (?1, ?2)").execute(params![key, now])?;
+        connection
+            .prepare("INSERT INTO seals (key, since) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+            .execute(params![key, now])?;
     }
     match remembered(connection, WORDS)? {
         Some(words) if words != key => forget_mark(connection, WORDS),
         Some(_) => Ok(()),
         // Of a new database all words are under its first key.
-        None => match connection.prepare("SELECT EXISTS (SELECT 1 FROM words_docsize)").one(NONE, |row| row.get(0))? {
-            true => Ok(()),
-            false => remember(connection, WORDS, &key, now),
-        },
+        None if connection.worded(-1, 1)?.is_empty() => remember(connection, WORDS, &key, now),
+        None => Ok(()),
     }
 }
 
@@ -447,7 +428,7 @@ pub(super) const WORDS: &str = "words-key";
 const HELD: &str = "host-key";
 
 /// The host that has the database open seals with this key, or with none.
-pub(super) fn hold(connection: &Connection, key: Option<KeyId>, now: Millis) -> Result<()> {
+pub(in crate::store) fn hold(connection: &Connection, key: Option<KeyId>, now: Millis) -> Result<()> {
     let key = key.map(|key| key.to_string()).unwrap_or_default();
     if remembered(connection, HELD)?.as_ref() == Some(&key) { Ok(()) } else { remember(connection, HELD, &key, now) }
 }
@@ -468,7 +449,8 @@ fn remembered(connection: &Connection, mark: &str) -> Result<Option<String>> {
 }
 
 pub(super) fn remember(connection: &Connection, mark: &str, key: &str, now: Millis) -> Result<()> {
-    let put = "INSERT OR REPLACE INTO positions (source, position, at) VALUES (?1, ?2, ?3)";
+    let put = "INSERT INTO positions (source, position, at) VALUES (?1, ?2, ?3) \
+               ON CONFLICT (source) DO UPDATE SET position = ?2, at = ?3";
     connection.prepare(put).execute(params![mark, key, now])?;
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::{SqliteStore, trail};
-use crate::store::sql::{Connection, NONE, Row, params};
+use super::statement::{Connection, NONE, Row, params};
+use super::{Base, SqlStore, trail};
 use crate::store::trail::{Head, Page};
 use crate::store::*;
 
@@ -96,7 +96,7 @@ fn one_account(db: &Connection, name: &str) -> Result<Option<Account>> {
 }
 
 #[async_trait]
-impl People for SqliteStore {
+impl<B: Base> People for SqlStore<B> {
     async fn accounts(&self) -> Result<Vec<Account>> {
         self.read(|db| db.prepare("SELECT * FROM accounts ORDER BY name").all(NONE, account)).await
     }
@@ -115,7 +115,7 @@ impl People for SqliteStore {
             let (issuer, subject) = account.outside.as_ref().map(|own| (&own.issuer, &own.subject)).unzip();
             let may = |account: &Account| (account.role, account.flows.clone(), account.password.clone());
             if before.is_some_and(|before| may(&before) != may(&account)) {
-                db.prepare("DELETE FROM sessions WHERE account = ?1 AND id IS NOT ?2")
+                db.prepare("DELETE FROM sessions WHERE account = ?1 AND id IS DISTINCT FROM ?2")
                     .execute(params![account.name, kept])?;
             }
             db.prepare(
@@ -135,7 +135,7 @@ impl People for SqliteStore {
             ])?;
             Ok(true)
         };
-        self.writer.run(put).await
+        self.write(put).await
     }
 
     async fn account_remove(&self, name: &str) -> Result<bool> {
@@ -145,7 +145,7 @@ impl People for SqliteStore {
             db.prepare("DELETE FROM tokens WHERE by = ?1").execute([&name])?;
             Ok(db.prepare("DELETE FROM accounts WHERE name = ?1").execute([&name])? == 1)
         };
-        self.writer.run(remove).await
+        self.write(remove).await
     }
 
     async fn session_begin(&self, session: Session) -> Result<()> {
@@ -170,7 +170,7 @@ impl People for SqliteStore {
             ])?;
             Ok(())
         };
-        self.writer.run(begin).await
+        self.write(begin).await
     }
 
     async fn session(&self, id: &str, now: Millis) -> Result<Option<Session>> {
@@ -190,7 +190,7 @@ impl People for SqliteStore {
                 .execute(params![id, now])?;
             Ok(())
         };
-        self.writer.run_with(Durability::WithNextCommit, seen).await
+        self.write_with(Durability::WithNextCommit, seen).await
     }
 
     async fn sessions(&self, now: Millis) -> Result<Vec<Session>> {
@@ -203,7 +203,7 @@ impl People for SqliteStore {
 
     async fn session_end(&self, id: &str) -> Result<bool> {
         let id = id.to_owned();
-        self.writer.run(move |db| Ok(db.prepare("DELETE FROM sessions WHERE id = ?1").execute([id])? == 1)).await
+        self.write(move |db| Ok(db.prepare("DELETE FROM sessions WHERE id = ?1").execute([id])? == 1)).await
     }
 
     async fn tokens(&self) -> Result<Vec<Token>> {
@@ -237,7 +237,7 @@ impl People for SqliteStore {
             ])?;
             Ok(())
         };
-        self.writer.run(put).await
+        self.write(put).await
     }
 
     async fn token_used(&self, id: &str, now: Millis) -> Result<()> {
@@ -246,23 +246,23 @@ impl People for SqliteStore {
             db.prepare("UPDATE tokens SET last_used = ?2 WHERE id = ?1").execute(params![id, now])?;
             Ok(())
         };
-        self.writer.run_with(Durability::WithNextCommit, used).await
+        self.write_with(Durability::WithNextCommit, used).await
     }
 
     async fn token_remove(&self, id: &str) -> Result<bool> {
         let id = id.to_owned();
-        self.writer.run(move |db| Ok(db.prepare("DELETE FROM tokens WHERE id = ?1").execute([id])? == 1)).await
+        self.write(move |db| Ok(db.prepare("DELETE FROM tokens WHERE id = ?1").execute([id])? == 1)).await
     }
 
     async fn act(&self, act: Act) -> Result<()> {
-        self.writer.run(move |db| trail::add(db, &act)).await
+        self.write(move |db| trail::add(db, &act)).await
     }
 
     async fn acts(&self, filter: ActFilter) -> Result<Vec<Act>> {
         self.read(move |db| {
             db.prepare(
-                "SELECT * FROM acts WHERE id < ?1 AND (?2 IS NULL OR who = ?2) \
-                     AND (?3 IS NULL OR instr(lower(act || ' ' || what || ' ' || coalesce(why, '')), lower(?3)) > 0) \
+                "SELECT * FROM acts WHERE id < ?1 AND (CAST(?2 AS TEXT) IS NULL OR who = ?2) \
+                     AND (CAST(?3 AS TEXT) IS NULL OR instr(lower(act || ' ' || what || ' ' || coalesce(why, '')), lower(?3)) > 0) \
                      ORDER BY id DESC LIMIT ?4",
             )
             .all(params![filter.before.unwrap_or(i64::MAX), filter.who, filter.q, filter.limit.max(1)], act)

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::events::{EVENT_COLUMNS, LIGHT_COLUMNS, counts, event};
-use super::{Keys, SqliteStore};
-use crate::store::sql::{Connection, NONE, params};
+use super::statement::{Connection, NONE, Sought, Words, params};
+use super::{Base, Keys, SqlStore};
 use crate::store::*;
 
 /// Events that one word may lead to: who looks for `order` means none of a million.
@@ -28,7 +28,6 @@ pub(super) fn keep_words(db: &Connection, run: i64, keeps: &BTreeMap<String, Kep
 /// The words of an event that ran.
 pub(super) fn keep_words_of(db: &Connection, event: i64, keeps: &BTreeMap<String, Kept>, keys: &Keys) -> Result<()> {
     let one = db.prepare(format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"));
-    let put = db.prepare("INSERT OR REPLACE INTO words (rowid, said, told) VALUES (?1, ?2, ?3)");
     let Some(own) = one.first([event], super::events::event)? else { return Ok(()) };
     let whole = own.kept.is_whole() && keeps.get(&own.flow).is_none_or(Kept::is_whole);
     let (said, mut text) = (format!("{} {}", own.key, own.reason.unwrap_or_default()), String::new());
@@ -36,8 +35,7 @@ pub(super) fn keep_words_of(db: &Connection, event: i64, keeps: &BTreeMap<String
         let mut left = TEXTS;
         texts_of(&payload, &mut text, &mut left);
     }
-    put.execute(params![event, keys.words(&said), keys.words(&text)])?;
-    Ok(())
+    db.put_words(event, &Words { said: &keys.words(&said), told: &keys.words(&text) })
 }
 
 fn texts_of(value: &Value, text: &mut String, left: &mut usize) {
@@ -61,24 +59,16 @@ fn texts_of(value: &Value, text: &mut String, left: &mut usize) {
     }
 }
 
-/// `Meier GmbH 12` as FTS5 reads it: each a beginning of a word, all of them there. One letter begins too many: it is a word. Where values are sealed,
-/// beginnings are kept by their digests.
-fn as_query(words: &str, in_payloads: bool, keys: &Keys) -> Option<String> {
-    let words: Vec<String> = words
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(8)
+/// `Meier GmbH 12`: each a beginning of a word, all of them there. One letter begins too many: it is a word. Where values are sealed, beginnings are kept by
+/// their digests.
+pub(in crate::store) fn sought(words: &str, keys: &Keys) -> Vec<Sought> {
+    let words = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).take(8);
+    words
         .map(|word| match keys.sought(word) {
-            Some(digests) => {
-                let any: Vec<String> = digests.iter().map(|digest| format!("\"{digest}\"")).collect();
-                format!("({})", any.join(" OR "))
-            }
-            None if word.chars().count() > 1 => format!("\"{word}\"*"),
-            None => format!("\"{word}\""),
+            Some(any) => Sought { any, begins: false },
+            None => Sought { any: vec![word.to_owned()], begins: word.chars().count() > 1 },
         })
-        .collect();
-    let words = words.join(" AND ");
-    (!words.is_empty()).then(|| if in_payloads { words } else { format!("{{said}} : ({words})") })
+        .collect()
 }
 
 fn find(db: &Connection, search: &Search, keys: &Keys) -> Result<Vec<Event>> {
@@ -139,16 +129,9 @@ fn ids_of(db: &Connection, words: &str, in_payloads: bool, (from, below): (i64, 
         let rows = of_key.all::<_, Vec<_>>(params![key, below, from, MOST_FOUND], |row| row.get::<i64>(0))?;
         ids.extend(rows);
     }
-    if let Some(query) = as_query(words, in_payloads, keys) {
-        let said = db.prepare(
-            "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid < ?2 AND rowid >= ?3 ORDER BY rowid DESC LIMIT ?4",
-        );
-        match said.all::<i64, Vec<_>>(params![query, below, from, MOST_FOUND], |row| row.get(0)) {
-            Ok(rows) => ids.extend(rows),
-            // Signs that SQLite takes for the end of a word, and we do not.
-            Err(error) if error.to_string().contains("phrase queries") => {}
-            Err(error) => return Err(error),
-        }
+    let words = sought(words, keys);
+    if !words.is_empty() {
+        ids.extend(db.with_words(&words, in_payloads, from..below, MOST_FOUND)?);
     }
     ids.sort_unstable_by_key(|id| Reverse(*id));
     ids.dedup();
@@ -188,7 +171,7 @@ fn oldest(db: &Connection, is_meant: impl Fn(EventState) -> bool) -> Result<Vec<
 }
 
 #[async_trait]
-impl Findings for SqliteStore {
+impl<B: Base> Findings for SqlStore<B> {
     async fn find(&self, search: Search) -> Result<Vec<Event>> {
         let keys = self.keys.clone();
         self.read(move |db| find(db, &search, &keys)).await
@@ -270,11 +253,15 @@ impl Findings for SqliteStore {
             if note == Note::default() {
                 db.prepare("DELETE FROM notes WHERE event = ?1").execute([event.0])?;
             } else {
-                db.prepare("INSERT OR REPLACE INTO notes (event, note, assignee, due) VALUES (?1, seal('notes', ?1, ?2), ?3, ?4)").execute(params![event.0, note.note, note.assignee, note.due])?;
+                db.prepare(
+                    "INSERT INTO notes (event, note, assignee, due) VALUES (?1, seal('notes', ?1, ?2), ?3, ?4) \
+                     ON CONFLICT (event) DO UPDATE SET note = excluded.note, assignee = ?3, due = ?4",
+                )
+                .execute(params![event.0, note.note, note.assignee, note.due])?;
             }
             Ok(())
         };
-        self.writer.run(put).await
+        self.write(put).await
     }
 
     async fn views(&self, who: &str) -> Result<Vec<View>> {
@@ -290,11 +277,14 @@ impl Findings for SqliteStore {
 
     async fn view_put(&self, view: View) -> Result<()> {
         let put = move |db: &Connection| {
-            db.prepare("INSERT OR REPLACE INTO views (name, by, query, shared) VALUES (?1, ?2, ?3, ?4)")
-                .execute(params![view.name, view.by, view.query, view.shared])?;
+            db.prepare(
+                "INSERT INTO views (name, by, query, shared) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (name, by) DO UPDATE SET query = ?3, shared = ?4",
+            )
+            .execute(params![view.name, view.by, view.query, view.shared])?;
             Ok(())
         };
-        self.writer.run(put).await
+        self.write(put).await
     }
 
     async fn view_remove(&self, who: &str, name: &str) -> Result<bool> {
@@ -302,31 +292,12 @@ impl Findings for SqliteStore {
         let remove = move |db: &Connection| {
             Ok(db.prepare("DELETE FROM views WHERE name = ?1 AND by = ?2").execute(params![name, who])? == 1)
         };
-        self.writer.run(remove).await
+        self.write(remove).await
     }
 }
 
 /// Rates that nobody looks at any more go.
-pub(super) fn forget_rates(db: &Connection) -> Result<()> {
-    db.prepare("DELETE FROM rates WHERE minute < unixepoch() / 60 - ?1").execute([RATED])?;
+pub(super) fn forget_rates(db: &Connection, now: Millis) -> Result<()> {
+    db.prepare("DELETE FROM rates WHERE minute < ?1").execute([now / 60_000 - RATED])?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Keys, as_query};
-
-    #[test]
-    fn whatever_is_typed_is_no_syntax() {
-        let keys = Keys::none();
-        assert_eq!(
-            as_query("Meier GmbH & Co. KG", true, &keys).unwrap(),
-            r#""Meier"* AND "GmbH"* AND "Co"* AND "KG"*"#
-        );
-        assert_eq!(
-            as_query("a\" OR text:x*", false, &keys).unwrap(),
-            r#"{said} : ("a" AND "OR"* AND "text"* AND "x")"#
-        );
-        assert!(as_query(" -\"*", true, &keys).is_none());
-    }
 }
