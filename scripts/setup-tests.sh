@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond `setup.sh`: cargo-deny, Java and the npm packages that check the Salesforce package,
-# Chromium for its pages, the clients of the conformance tests with Python and Node, and a provider to sign in at.
+# Chromium for its pages, a PostgreSQL server, the clients of the conformance tests with Python and Node, and a provider to sign in at.
 # Safe to run again; does nothing when all is there. Prints one line for each thing it does.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -12,6 +12,13 @@ need=()
 python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
 command -v java >/dev/null || need+=(openjdk-17-jre-headless)
 command -v chromium >/dev/null || need+=(chromium)
+# The server of the tests' own databases: they start it themselves, none of the system's is to run.
+if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+  if [ "$(id -u)" = 0 ]; then as=; else as=sudo; fi
+  $as mkdir -p /etc/postgresql-common
+  echo "create_main_cluster = false" | $as tee /etc/postgresql-common/createcluster.conf >/dev/null
+  need+=(postgresql)
+fi
 packages "${need[@]}"
 
 export PATH=$tools/bin:$PATH

@@ -7,6 +7,7 @@ mod inbox;
 mod model;
 mod patient;
 mod people;
+pub mod postgres;
 mod protection;
 mod search;
 mod sql;

@@ -568,7 +568,7 @@ pub(super) fn counts_of_backfill(db: &Connection, flow: &str) -> Result<Vec<Coun
     let rows = db
         .prepare(format!(
             "SELECT flow, state, COUNT(*) FROM events INDEXED BY events_by_state
-             WHERE flow = ?1 AND state IN ({READY}, {LEASED}, {WAITING}, {REVIEW}) AND lane = ?2 GROUP BY state"
+             WHERE flow = ?1 AND state IN ({READY}, {LEASED}, {WAITING}, {REVIEW}) AND lane = ?2 GROUP BY flow, state"
         ))
         .all(params![flow, Lane::Backfill as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     counted(rows)

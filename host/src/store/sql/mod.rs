@@ -1,10 +1,14 @@
 //! The store in SQL, once for all engines: what is said stands here, and what says it is a [`Base`].
 
+#[cfg(all(test, unix))]
+mod alike;
 mod base;
 pub(in crate::store) mod events;
 mod forgetting;
 pub(in crate::store) mod packing;
 mod people;
+#[cfg(test)]
+pub(in crate::store) mod promises;
 mod reducing;
 mod releases;
 mod resealing;
