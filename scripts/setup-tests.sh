@@ -15,8 +15,8 @@ command -v chromium >/dev/null || need+=(chromium)
 # The server of the tests' own databases: they start it themselves, none of the system's is to run.
 if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
   if [ "$(id -u)" = 0 ]; then as=; else as=sudo; fi
-  $as mkdir -p /etc/postgresql-common
-  echo "create_main_cluster = false" | $as tee /etc/postgresql-common/createcluster.conf >/dev/null
+  $as mkdir -p /etc/postgresql-common/createcluster.d
+  echo "create_main_cluster = false" | $as tee /etc/postgresql-common/createcluster.d/tandem.conf >/dev/null
   need+=(postgresql)
 fi
 packages "${need[@]}"

@@ -22,7 +22,7 @@ const ROLE: &str = "tandem";
 const KEEPER: &str = r#"
 "$1/postgres" -D "$2" -p "$3" >>"$2/../log" 2>&1 &
 server=$!
-(cat >/dev/null; kill -QUIT $server 2>/dev/null && { while kill -0 $server 2>/dev/null; do sleep 0.1; done; rm -rf "$2"; }) <&3 &
+(cat >/dev/null; kill -QUIT $server 2>/dev/null && { while kill -0 $server 2>/dev/null; do sleep 0.1; done; rm -rf "$(dirname "$2")"; }) <&3 &
 exec 3<&-
 wait $server
 "#;
@@ -87,7 +87,16 @@ impl Server {
         let conf = data.join("postgresql.conf");
         let before = std::fs::read_to_string(&conf)?;
         std::fs::write(&conf, before + settings)?;
-        own.begin()?;
+        // The port was free a moment ago.
+        for left in (0..3).rev() {
+            match own.begin() {
+                Err(_) if left > 0 => own.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
+                begun => {
+                    begun?;
+                    break;
+                }
+            }
+        }
         own.say("postgres", &format!("CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{}'", own.password))?;
         Ok(own)
     }
@@ -151,10 +160,11 @@ impl Server {
         loop {
             let ready =
                 self.program("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).status()?;
-            if ready.success() {
+            // Another server may answer at a port that is taken.
+            let gone = self.keeper.as_mut().map(Child::try_wait).transpose()?.flatten().is_some();
+            if ready.success() && !gone {
                 return Ok(());
             }
-            let gone = self.keeper.as_mut().map(Child::try_wait).transpose()?.flatten().is_some();
             if gone || Instant::now() > until {
                 let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 return Err(Error::other(format!("PostgreSQL does not start: {log}")));
