@@ -1,7 +1,7 @@
 //! PostgreSQL as an engine of [`crate::store::sql`].
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell as Mark, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -24,6 +24,8 @@ const SIGN: char = '\u{10FFFE}';
 pub struct Wire {
     address: Address,
     open: RefCell<Option<Open>>,
+    /// A statement failed: of what is under way nothing more is kept, whoever looked away.
+    failed: Mark<bool>,
 }
 
 struct Open {
@@ -34,7 +36,7 @@ struct Open {
 impl Wire {
     /// Reaches nobody yet.
     pub fn new(address: Address) -> Self {
-        Self { address, open: RefCell::default() }
+        Self { address, open: RefCell::default(), failed: Mark::new(false) }
     }
 
     /// There is a session, and nobody has seen its end.
@@ -57,6 +59,16 @@ impl Wire {
         *self.open.borrow_mut() = None;
     }
 
+    /// Whether a statement failed since [`Wire::begin_anew`].
+    pub fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// What failed was taken back.
+    pub fn begin_anew(&self) {
+        self.failed.set(false);
+    }
+
     /// Several statements without parameters, as they are, in one go.
     pub fn batch(&self, sql: &str) -> Result<()> {
         self.with(|open| open.client.batch_execute(sql).map_err(failed))
@@ -76,7 +88,7 @@ impl Wire {
     fn with<T>(&self, work: impl FnOnce(&mut Open) -> Result<T>) -> Result<T> {
         let mut open = self.open.borrow_mut();
         let open = open.as_mut().ok_or_else(|| StoreError::Database("the server was not reached".into()))?;
-        work(open)
+        work(open).inspect_err(|_| self.failed.set(true))
     }
 }
 

@@ -78,14 +78,19 @@ impl Session {
         let mut said = Instant::now();
         tracing::warn!("the answer to a commit was lost; whether it was kept is looked up");
         loop {
+            // Whoever has the database by now: what became of it can be asked.
             let status = self
+                .wire
                 .reach()
-                .and_then(|()| self.wire.last_of_batch(&format!("SELECT pg_xact_status('{number}'::xid8)")));
+                .and_then(|_| self.wire.last_of_batch(&format!("SELECT pg_xact_status('{number}'::xid8)")));
+            let is_reached = self.wire.is_open();
+            // Nothing is written on a line that holds nothing.
+            self.wire.hang_up();
             match status {
                 Ok(Some(status)) if status == "in progress" => {}
                 Ok(status) => return status.as_deref() == Some("committed"),
                 // A server that never heard of it: one that lost its last moments.
-                Err(_) if self.wire.is_open() => return false,
+                Err(_) if is_reached => return false,
                 Err(error) if said.elapsed() > SAID => {
                     said = Instant::now();
                     tracing::error!(%error, "the database's server is away");
@@ -118,6 +123,7 @@ impl Writes for Session {
             Ok(Some(number)) => {
                 *self.within.borrow_mut() = Some(number);
                 self.ended.set(false);
+                self.wire.begin_anew();
                 Ok(())
             }
             other => {
@@ -129,6 +135,11 @@ impl Writes for Session {
 
     fn commit(&self) -> Result<()> {
         let number = self.within.take();
+        // The server would end it as if it had never been, and call that well.
+        if self.wire.has_failed() {
+            let _ = self.wire.batch("ROLLBACK");
+            return Err(StoreError::Database("a statement failed, and nobody took it back".into()));
+        }
         let Err(error) = self.wire.batch("COMMIT") else { return Ok(()) };
         match number {
             Some(number) if !self.wire.is_open() && self.was_kept(&number) => Ok(()),
@@ -152,12 +163,18 @@ impl Writes for Session {
     }
 
     fn end_job(&self) -> Result<()> {
+        // With SQLite a job may go on after a statement that failed; here nothing that follows it would be kept.
+        if self.wire.has_failed() {
+            return Err(StoreError::Database("a statement failed within".into()));
+        }
         self.ended.set(true);
         Ok(())
     }
 
     fn take_back_job(&self) -> Result<()> {
         self.ended.set(false);
-        self.wire.batch("ROLLBACK TO job; RELEASE job")
+        self.wire.batch("ROLLBACK TO job; RELEASE job")?;
+        self.wire.begin_anew();
+        Ok(())
     }
 }

@@ -131,3 +131,19 @@ async fn a_database_of_a_newer_tandem_is_refused() {
     let error = open(&SERVER, &url, Access::Tool).await.err().unwrap().to_string();
     assert!(error.contains("format 99"), "{error}");
 }
+
+#[tokio::test]
+async fn who_looks_away_from_a_statement_that_failed_is_told_that_nothing_was_kept() {
+    let url = SERVER.database().unwrap();
+    let store = Arc::new(open(&SERVER, &url, Access::Host).await.unwrap());
+    let half = store.write(|db| {
+        db.prepare("INSERT INTO positions (source, position, at) VALUES ('half', '', 1)").execute(NONE)?;
+        let _ = db.prepare("SELECT 1 / (SELECT 0)").execute(NONE);
+        Ok(())
+    });
+    let (half, whole) = tokio::join!(half, append(&store, &[("A", "1")]));
+    assert!(half.is_err());
+    assert_eq!(whole, 1);
+    assert_eq!(store.position("half").await.unwrap(), None);
+    assert!(store.trouble().await.is_none());
+}
