@@ -168,15 +168,6 @@ impl Base for Postgres {
         self.writer.run_with(durability, write).await
     }
 
-    /// The server's database is where it is.
-    async fn take_in<T: Send + 'static>(
-        &self,
-        durability: Durability,
-        write: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.writer.run_with(durability, write).await
-    }
-
     async fn overwrite(&self) -> Result<()> {
         Ok(())
     }

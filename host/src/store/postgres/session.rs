@@ -56,13 +56,13 @@ impl Session {
         if let Some(process) = &before {
             let ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                 WHERE pid || ' ' || backend_start = ?1 AND pid <> pg_backend_pid()";
-            said(&self.wire).prepare(ends).all::<bool, Vec<_>>([process], |row| row.get(0))?;
+            self.connection().prepare(ends).all::<bool, Vec<_>>([process], |row| row.get(0))?;
         }
         let own = "SELECT pid || ' ' || backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-        *self.process.borrow_mut() = Some(said(&self.wire).prepare(own).one(NONE, |row| row.get(0))?);
+        *self.process.borrow_mut() = Some(self.connection().prepare(own).one(NONE, |row| row.get(0))?);
         let until = Instant::now() + if before.is_some() { LETS_GO } else { Duration::ZERO };
         loop {
-            let held = said(&self.wire).prepare(format!("SELECT pg_try_advisory_lock({HOST})"));
+            let held = self.connection().prepare(format!("SELECT pg_try_advisory_lock({HOST})"));
             if held.one(NONE, |row| row.get(0))? {
                 return Ok(());
             }
@@ -100,10 +100,6 @@ impl Session {
             std::thread::sleep(AGAIN);
         }
     }
-}
-
-fn said(wire: &Wire) -> &Connection {
-    wire
 }
 
 impl Writes for Session {

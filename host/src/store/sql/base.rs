@@ -31,7 +31,9 @@ pub trait Base: Send + Sync + 'static {
         &self,
         durability: Durability,
         write: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> impl Future<Output = Result<T>> + Send;
+    ) -> impl Future<Output = Result<T>> + Send {
+        self.write(durability, write)
+    }
 
     /// From now on what this process removes is overwritten, where that is in its hands.
     fn overwrite(&self) -> impl Future<Output = Result<()>> + Send;
