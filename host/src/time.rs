@@ -1,14 +1,40 @@
 //! The one place for time and for fresh ids.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use crate::store::Millis;
 
-/// The time of day, in milliseconds since 1970 UTC.
+/// What a clock said that this process follows, and when.
+static FOLLOWED: RwLock<Option<(Millis, Instant)>> = RwLock::new(None);
+
+/// Less is no other time, but the way that the answer took.
+const WAY: Millis = 50;
+
+/// The time of day, in milliseconds since 1970 UTC: of this machine, or of the clock that is followed.
 pub fn now() -> Millis {
+    let followed = *FOLLOWED.read().unwrap_or_else(PoisonError::into_inner);
+    followed.map_or_else(of_machine, |(at, since)| at.saturating_add(millis(since.elapsed())))
+}
+
+/// From now on the time is that of another clock, which said `at` when this machine's steady one said `since`. Several hosts on one database go by its
+/// server's: what one of them plans is due for all at the same time.
+pub fn follow(at: Millis, since: Instant) {
+    let expected = now().saturating_sub(millis(since.elapsed()));
+    let mut followed = FOLLOWED.write().unwrap_or_else(PoisonError::into_inner);
+    if followed.is_none() || expected.abs_diff(at) > WAY.unsigned_abs() {
+        *followed = Some((at, since));
+    }
+}
+
+fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}
+
+fn of_machine() -> Millis {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as Millis)
 }
 

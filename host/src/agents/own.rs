@@ -339,7 +339,8 @@ impl Question<'_> {
             return Ok(Err(format!("there is no flow{named} that runs and that you see")));
         }
         let (connections, releases) = (self.connections.clone(), self.releases.clone());
-        let host = reconcile::Host::beside(self.config.clone(), connections, releases, self.store.clone(), PATIENCE);
+        let host =
+            reconcile::Host::beside(self.config.clone(), connections, releases, self.store.clone(), PATIENCE).await?;
         let report = match tokio::time::timeout(
             Duration::from_secs(MOST_SECONDS),
             Box::pin(reconcile::one(&host, &flows, record)),

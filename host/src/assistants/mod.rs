@@ -31,7 +31,7 @@ use crate::config::{AgentConfig, Config};
 use crate::plain::readable;
 use crate::store::{
     AGENT, Event, EventFilter, EventId, Finish, Haste, Inbox, Intake, Leased, Millis, NewEvent, Role, Run, Store,
-    StoreError, Verdict, Via,
+    StoreError, Verdict, Via, Whose,
 };
 use crate::time::{fresh_trace, iso, now};
 
@@ -191,7 +191,7 @@ impl Assistants {
             tokio::select! { () = tokio::time::sleep(SOON) => {} _ = stop.wait_for(|stop| *stop) => return }
         }
         let mut left = loop {
-            match self.inbox.store().abandoned().await {
+            match self.inbox.store().abandoned(Whose::Agents, true).await {
                 Ok(runs) => break of_agents(runs),
                 Err(error) => tracing::error!(%error, "cannot look for runs of agents left open; trying again"),
             }
@@ -212,7 +212,7 @@ impl Assistants {
 
 fn of_agents(runs: Vec<Run>) -> BTreeMap<String, Vec<Run>> {
     let mut by_flow: BTreeMap<String, Vec<Run>> = BTreeMap::new();
-    for run in runs.into_iter().filter(|run| run.flow.starts_with(AGENT)) {
+    for run in runs {
         by_flow.entry(run.flow.clone()).or_default().push(run);
     }
     by_flow

@@ -195,7 +195,7 @@ impl Running {
                 continue;
             }
             match standing {
-                Standing::Up => {}
+                Standing::Up | Standing::Elsewhere => {}
                 Standing::Down => found.sign(silent, self.bound(name), Detail::default()),
                 Standing::UsedUp if told.insert(name) => found.sign(used_up, self.bound(name), Detail::default()),
                 Standing::UsedUp => {}

@@ -16,7 +16,7 @@ use super::service::Parts;
 use crate::engine::first_load::{self, LoadError, Stage, WINDOW};
 use crate::engine::{Flow, Rehearsal};
 use crate::sources::backfill::{self, Topic};
-use crate::store::{Access, sqlite::has_host};
+use crate::store::Access;
 use crate::store::{EventState, Store, StoreError};
 
 /// Between two looks.
@@ -80,11 +80,10 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         output.say("nothing was begun");
         return Ok(ExitCode::FAILURE);
     }
-    let path = parts.config.resolve(&parts.config.store.path);
-    if !has_host(&path) {
+    if !parts.store.has_host().await? {
         return Err(Failure::NotFound(NO_HOST.into()).into());
     }
-    load(&parts, &path, &flow, &topics, total, options.restart, output).await
+    load(&parts, &flow, &topics, total, options.restart, output).await
 }
 
 /// Records are taken in by this command and worked through by the host.
@@ -105,7 +104,6 @@ fn bar(total: u64, output: &Output) -> ProgressBar {
 /// Takes the records in and waits for the host to work through them.
 async fn load(
     parts: &Parts,
-    path: &Path,
     flow: &Flow,
     topics: &[Topic],
     total: u64,
@@ -145,7 +143,7 @@ async fn load(
             continue;
         }
         if watch.stands_still(now.open) {
-            if !has_host(path) {
+            if !store.has_host().await? {
                 progress.finish_and_clear();
                 let open = now.open;
                 return Err(Failure::NotFound(format!("{open} records wait, and {NO_HOST}")).into());

@@ -10,8 +10,9 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use super::audit::{in_short, verified};
+use super::audit::{Trail, in_short};
 use super::check;
+use super::database::has_host;
 use super::output::Output;
 use super::running::Running;
 use super::service::Parts;
@@ -24,7 +25,7 @@ use crate::doctor::{Facts, Mask, report, texts_of};
 use crate::engine::kinds;
 use crate::releases::short;
 use crate::store::Access;
-use crate::store::sqlite::{copy, has_host};
+use crate::store::sqlite::copy;
 use crate::time::{iso, now};
 
 /// Bytes of the log's end that are read.
@@ -119,8 +120,12 @@ async fn gather(config: Arc<Config>, options: &Options, facts: &mut Facts, hidde
         }
     }
     sizes(&config, facts);
-    audit_trail(&config, facts).await;
-    running(&config, facts).await;
+    audit_trail(config.clone(), facts).await;
+    let runs = has_host(&config).await;
+    facts.state.push(("host".into(), String::from(if runs { "runs" } else { "does not run" })));
+    if runs {
+        running(&config, facts).await;
+    }
     match Parts::of(config.clone(), Access::Tool).await {
         Ok(parts) => {
             if let Err(error) = of_store(&parts, facts, hidden).await {
@@ -135,25 +140,28 @@ async fn gather(config: Arc<Config>, options: &Options, facts: &mut Facts, hidde
 fn sizes(config: &Config, facts: &mut Facts) {
     let path = config.resolve(&config.store.path);
     let size = |path: &Path| std::fs::metadata(path).map(|file| HumanBytes(file.len()).to_string());
-    let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap_or_default().to_string_lossy()));
-    for (name, path) in [("database", &path), ("its log", &log)] {
-        facts.state.extend(size(path).ok().map(|size| (name.to_owned(), size)));
-    }
-    if let Ok(look) = copy::Look::at(&path) {
-        facts.state.push(("format".into(), format!("{}; this program knows up to {}", look.format, copy::format())));
+    if config.store.url.is_none() {
+        let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap_or_default().to_string_lossy()));
+        for (name, path) in [("database", &path), ("its log", &log)] {
+            facts.state.extend(size(path).ok().map(|size| (name.to_owned(), size)));
+        }
+        if let Ok(look) = copy::Look::at(&path) {
+            let known = copy::format();
+            facts.state.push(("format".into(), format!("{}; this program knows up to {known}", look.format)));
+        }
     }
     let free = disk::free(disk::folder_of(&path));
     facts.state.extend(free.map(|free| ("free on its disk".to_owned(), HumanBytes(free).to_string())));
-    let runs = if has_host(&path) { "runs" } else { "does not run" };
-    facts.state.push(("host".into(), runs.into()));
 }
 
 /// Whether the chain of the audit trail holds, and its head.
-async fn audit_trail(config: &Config, facts: &mut Facts) {
-    let path = config.resolve(&config.store.path);
-    let Some(look) = copy::Look::at(&path).ok().filter(|look| look.format >= copy::CHAINED) else { return };
-    let verdict = tokio::task::spawn_blocking(move || verified(&look, Vec::new())).await;
-    match verdict.map_err(anyhow::Error::from).and_then(|verdict| Ok(verdict?)) {
+async fn audit_trail(config: Arc<Config>, facts: &mut Facts) {
+    let trail = match Trail::of(config).await {
+        Ok(trail) => trail,
+        // That there is none is told elsewhere.
+        Err(_) => return,
+    };
+    match trail.verified(Vec::new()).await {
         Ok(verdict) => facts.state.push(("audit trail".into(), in_short(&verdict))),
         Err(error) => facts.troubles.push(format!("the audit trail: {error:#}")),
     }
@@ -161,9 +169,6 @@ async fn audit_trail(config: &Config, facts: &mut Facts) {
 
 /// What the host on this machine tells everybody.
 async fn running(config: &Config, facts: &mut Facts) {
-    if !has_host(&config.resolve(&config.store.path)) {
-        return;
-    }
     match ask(config).await {
         Ok((ready, figures)) => {
             facts.ready = serde_json::from_str::<Value>(&ready).ok();

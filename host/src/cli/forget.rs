@@ -18,7 +18,7 @@ use super::service::Parts;
 use crate::config::Config;
 use crate::connections::salesforce::full_id;
 use crate::engine::keeping;
-use crate::store::{Access, sqlite::has_host};
+use crate::store::Access;
 use crate::store::{Forget, Forgotten, KnownAs, Progress, RecordKind, Stays, Store, Whom};
 
 /// So long a host takes at most to pack what ended.
@@ -142,7 +142,7 @@ fn show(whom: &Whom, output: &Output) {
 
 /// What ended is packed first, by the host where there is one: only then it is looked through.
 pub(super) async fn settled(parts: &Parts) -> Result<()> {
-    if has_host(&parts.config.resolve(&parts.config.store.path)) {
+    if parts.store.has_host().await? {
         let until = tokio::time::Instant::now() + PACKED;
         while parts.store.unpacked().await? > 0 && tokio::time::Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(500)).await;

@@ -8,6 +8,7 @@ mod audit;
 mod backfill;
 mod backup;
 mod check;
+mod database;
 mod demo;
 mod doctor;
 mod events;
@@ -15,6 +16,7 @@ mod explain;
 mod export;
 mod failure;
 mod forget;
+mod hosts;
 mod init;
 mod mapping;
 mod mcp;
@@ -118,6 +120,8 @@ enum Command {
     Doctor(doctor::Options),
     /// Take a person's data out of all that the host keeps, or say what would go and what stays.
     Forget(forget::Options),
+    /// Show the hosts that run on the database, since when, and which of them does what one does for all: several may share a database of PostgreSQL.
+    Hosts,
     /// Write one file with all that the host keeps of a person.
     Export(export::Options),
     /// With which key the database is sealed; make one, or change it.
@@ -289,6 +293,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Upgrade(options) => upgrade::run(&cli.config, options, &output).await,
         Command::Doctor(options) => doctor::run(&cli.config, options, &output).await,
         Command::Forget(options) => forget::run(&cli.config, options, &output).await,
+        Command::Hosts => hosts::run(&cli.config, &output).await,
         Command::Export(options) => export::run(&cli.config, options, &output).await,
         Command::Store(command) => store::run(&cli.config, command, &output).await,
         Command::Secret(command) => secret::run(command, &output),

@@ -9,6 +9,7 @@ use super::failure::FAILED;
 use crate::plain::readable;
 
 /// How to answer.
+#[derive(Clone, Copy)]
 pub struct Output {
     json: bool,
 }

@@ -47,7 +47,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     let since = options.since.map(|day| Since::of(&day, &parts.config).map_err(|why| anyhow!("--since {day}: {why}")));
     let since = since.transpose()?;
     let releases = parts.releases().await?.clone();
-    let host = Host::beside(parts.config.clone(), connections, releases, parts.store.clone(), PATIENCE);
+    let host = Host::beside(parts.config.clone(), connections, releases, parts.store.clone(), PATIENCE).await?;
     let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = bar.with_style(style);

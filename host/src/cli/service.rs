@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 
+use super::database;
 use super::failure::Failure;
 use super::output::complain;
 use crate::agents::{Calls, Gateway};
@@ -39,8 +40,7 @@ use crate::sources::sweep::{Asks, Night, Reader};
 use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes, allocations};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Access, Inbox, Keys as StoreKeys, Store, StoreError, StoreTrouble};
+use crate::store::{Access, Among, Inbox, Lost, Seat, Store, StoreError, StoreTrouble};
 use crate::telemetry::{self, Counted};
 
 /// Everything but what runs by itself.
@@ -62,11 +62,7 @@ impl Parts {
 
     /// With a configuration read already.
     pub async fn of(config: Arc<Config>, access: Access) -> Result<Self> {
-        let path = config.resolve(&config.store.path);
-        let store: Arc<dyn Store> = Arc::new(
-            SqliteStore::open_sealed(&path, access, keys_of(&config)?)
-                .with_context(|| format!("{}", path.display()))?,
-        );
+        let store = database::open(&config, access).await?;
         Ok(Self { config, store, releases: OnceCell::new() })
     }
 
@@ -128,22 +124,14 @@ impl Parts {
     }
 }
 
-/// What values of the store are sealed with, as `tandem.toml` says it; looked at again while the host runs.
-pub fn keys_of(config: &Config) -> Result<StoreKeys> {
-    let Some(source) = config.store.key.clone() else { return Ok(StoreKeys::none()) };
-    let base = config.base.clone();
-    let keys = StoreKeys::of(move || {
-        source.read(&base).map(|secret| secret.reveal().to_owned()).map_err(|error| error.to_string())
-    });
-    keys.with_context(|| format!("{}[store] key", config.place(&["store", "key"])))
-}
-
 /// What all rooms of a running host share.
 struct Host {
     config: Arc<Config>,
     connections: Arc<Connections>,
     engine: Arc<Engine>,
     inbox: Arc<Inbox>,
+    /// Its place among other hosts on this store.
+    among: watch::Receiver<Among>,
     routes: Routes,
     /// Turns true when these parts end.
     stop: watch::Receiver<bool>,
@@ -178,6 +166,8 @@ struct Setup {
     config: Arc<Config>,
     connections: Arc<Connections>,
     releases: Arc<Releases>,
+    /// Among other hosts.
+    seat: Seat,
     door: Arc<Door>,
     keys: Keys,
     /// What it shows to who connects, where it speaks TLS.
@@ -192,6 +182,7 @@ impl Setup {
         config: Arc<Config>,
         connections: Arc<Connections>,
         releases: Arc<Releases>,
+        seat: Seat,
         door: Option<Arc<Door>>,
     ) -> Result<Self> {
         let keys = Keys::read(&config)?;
@@ -200,7 +191,10 @@ impl Setup {
         // Made anew with its parts; what they need is there, or the file is not taken.
         sign_on(&config)?;
         telemetry_of(&config)?;
-        connections.values().for_each(|connection| connection.take_over());
+        for connection in connections.values() {
+            connection.take_over();
+            connection.held_by(&seat);
+        }
         let mut sweeps = BTreeMap::new();
         for (name, org) in &config.salesforce {
             sweeps.extend(sweep_timer(&config, name, org)?.map(|timer| (name.clone(), timer)));
@@ -209,7 +203,7 @@ impl Setup {
             Some(door) => door,
             None => Arc::new(Door::open(&config).await?),
         };
-        Ok(Self { config, connections, releases, door, keys, certificate, sweeps })
+        Ok(Self { config, connections, releases, seat, door, keys, certificate, sweeps })
     }
 }
 
@@ -253,7 +247,7 @@ pub async fn serve(
     let metrics = Counted::begin().context("what is counted")?;
     let loads = Arc::new(Loads::new(store.clone()));
     let calls: Arc<Calls> = Arc::default();
-    let mut setup = Setup::of(config, connections, releases, None).await?;
+    let mut setup = Setup::of(config, connections, releases, Seat::at(store.as_ref()), None).await?;
     let (stopping, mut over) = watch::channel(false);
     let watching = tokio::spawn(guarded("watch of the store", until_over(asked, store.clone(), stopping)));
     let mut known = reload::Known::of(&setup.config);
@@ -285,6 +279,7 @@ pub async fn serve(
         let engine = host.engine.clone();
         engine.set_refused(reload::FILE, refused.take().as_deref());
         pulse.of(engine.clone());
+        store.take_turns();
         tracing::info!(listen = %setup.config.host.listen, flows = setup.config.flows.len(), "tandem is up");
         drop(starting.take());
         manager.ready(&format!("running, console at {}", setup.config.console_address()));
@@ -309,6 +304,7 @@ pub async fn serve(
     log_out(&setup.connections, None).await;
     signs.abort();
     head.abort();
+    store.leave().await;
     if let Ok(Some(gone)) = watching.await {
         // To close it would take the log away from the database that may lie there now.
         std::mem::forget(store);
@@ -380,11 +376,17 @@ async fn until_over(
             _ = asked.wait_for(|stop| *stop) => break None,
             () = tokio::time::sleep(LOOK) => {}
         }
-        if let Some(StoreTrouble::Gone(path)) = store.trouble().await {
-            let gone = StoreError::Gone(path);
-            tracing::error!(%gone, "the host stops");
-            break Some(gone);
-        }
+        let gone = match store.trouble().await {
+            Some(StoreTrouble::Gone(path)) => StoreError::Gone(path),
+            // Nothing that is under way can be finished, and others do it: there is nothing to wait for.
+            Some(StoreTrouble::Lost) => {
+                tracing::error!("{Lost}; the process ends, to be started again");
+                crate::ending::exit(super::failure::FAILED.into())
+            }
+            Some(StoreTrouble::TakesNoWrites) | None => continue,
+        };
+        tracing::error!(%gone, "the host stops");
+        break Some(gone);
     };
     stopping.send_replace(true);
     gone
@@ -406,7 +408,7 @@ impl Host {
         stop: watch::Receiver<bool>,
         over: watch::Receiver<bool>,
     ) -> Result<Self> {
-        let Setup { config, connections, releases, door, keys, certificate, sweeps } = setup;
+        let Setup { config, connections, releases, door, keys, certificate, sweeps, .. } = setup;
         let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
         let (traces, exporter) = telemetry_of(config)?.unzip();
         let engine = Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone()).traced(traces);
@@ -419,6 +421,7 @@ impl Host {
             connections: connections.clone(),
             engine,
             inbox,
+            among: store.among(),
             routes,
             stop,
             over,
@@ -457,7 +460,7 @@ impl Host {
             origin,
         });
         let going_on = console.loads.clone().run(host.engine.clone(), host.connections.clone(), host.stop.clone());
-        host.tasks.spawn(guarded("first loads", going_on));
+        host.once("first loads", going_on);
         host.tasks.spawn(guarded("live view", Live::run(console.clone())));
         if let Some(exporter) = exporter {
             let shown = console.clone();
@@ -470,11 +473,11 @@ impl Host {
             host.telling = Some(tokio::spawn(guarded("telemetry", exporter.run(figures, began, ended))));
         }
         if let Some(backups) = Scheduled::of(config.clone(), console.store.clone()) {
-            host.tasks.spawn(guarded("backups", backups.run(host.stop.clone())));
+            host.once("backups", backups.run(host.stop.clone()));
         }
         let (under_way, own) = (console.under_way.clone(), console.store.clone());
         if let Some(reconciling) = Reconciling::of(config.clone(), under_way, own) {
-            host.tasks.spawn(guarded("comparison of both sides", reconciling.run(host.stop.clone())));
+            host.once("comparison of both sides", reconciling.run(host.stop.clone()));
         }
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
         let engine = host.engine.clone();
@@ -490,7 +493,7 @@ impl Host {
         let assistants = Assistants::of(config, &gateway, &inbox);
         let engine = host.engine.clone();
         let ready = move || engine.status().values().all(|own| *own != FlowStatus::Starting);
-        host.tasks.spawn(guarded("agents", assistants.run(ready, host.stop.clone())));
+        host.once("agents", assistants.run(ready, host.stop.clone()));
         let programs = config.agents.mcp.then(|| console::for_programs(mcp::router(gateway), mcp::PATH, &console));
         let router = console::router(console)
             .merge(programs.unwrap_or_else(|| console::without_programs(mcp::PATH)))
@@ -507,6 +510,43 @@ impl Host {
         Ok(host)
     }
 
+    /// Begins what one host does for all, once it is this one.
+    fn once(&mut self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let in_turn = in_turn(self.among.clone(), self.stop.clone(), task);
+        self.tasks.spawn(guarded(what, in_turn));
+    }
+
+    /// The same of a source: while another host has it, it says so.
+    fn once_watched(
+        &mut self,
+        what: &'static str,
+        standing: watch::Sender<Standing>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let elsewhere = (self.among.clone(), standing.clone());
+        let tells = async move {
+            let (mut among, standing) = elsewhere;
+            // Until this host has asked whose turn it is, nothing is known.
+            if among.wait_for(|among| among.asked && !among.turn).await.is_ok() {
+                standing.send_replace(Standing::Elsewhere);
+            }
+        };
+        let begins = async move {
+            standing.send_replace(Standing::Down);
+            task.await;
+        };
+        let begins = in_turn(self.among.clone(), self.stop.clone(), begins);
+        self.tasks.spawn(guarded(what, async move {
+            tokio::pin!(begins);
+            tokio::select! {
+                biased;
+                () = &mut begins => return,
+                () = tells => {}
+            }
+            begins.await;
+        }));
+    }
+
     /// The streams of each org, and what the org is told of the host.
     fn salesforce(
         &mut self,
@@ -515,8 +555,9 @@ impl Host {
     ) -> (Sources, Callers) {
         let mut sources = Vec::new();
         let mut callers = BTreeMap::new();
-        for (name, org) in &self.config.salesforce {
-            let Some(connection) = self.connections.get(name) else { continue };
+        let config = self.config.clone();
+        for (name, org) in &config.salesforce {
+            let Some(connection) = self.connections.get(name).cloned() else { continue };
             let answered = Arc::new(Notify::new());
             let asks = Asks::new(name, self.inbox.clone());
             let reader = Reader {
@@ -528,9 +569,9 @@ impl Host {
             };
             if let Some(timer) = sweeps.get(name) {
                 let night = Night { reader: reader.clone(), timer: timer.clone(), most_calls: org.sweep_calls };
-                self.tasks.spawn(guarded("sweep", night.run(self.stop.clone())));
+                self.once("sweep", night.run(self.stop.clone()));
             }
-            self.tasks.spawn(guarded("look at what changed", asks.clone().run(reader, self.stop.clone())));
+            self.once("look at what changed", asks.clone().run(reader, self.stop.clone()));
             let first = sources.len();
             for topic in &org.topics {
                 let (standing, watched) = watch::channel(Standing::Down);
@@ -547,7 +588,8 @@ impl Host {
                     answered: answered.clone(),
                     asks: asks.clone(),
                 };
-                self.tasks.spawn(guarded("event stream", subscription.run(self.stop.clone())));
+                let stands = subscription.standing.clone();
+                self.once_watched("event stream", stands, subscription.run(self.stop.clone()));
             }
             let usage = allocations::watch(name.clone(), connection.clone(), self.stop.clone());
             self.tasks.spawn(guarded("allocations of the org", usage));
@@ -560,7 +602,7 @@ impl Host {
                     answered: answered.clone(),
                     every: Duration::from_secs(org.outbox_seconds),
                 };
-                self.tasks.spawn(guarded("outbox of the org", outbox.run(self.stop.clone())));
+                self.once("outbox of the org", outbox.run(self.stop.clone()));
             }
             if org.report_seconds > 0 {
                 let own: BTreeMap<_, _> = self
@@ -581,7 +623,8 @@ impl Host {
                     answered: answered.clone(),
                     every: Duration::from_secs(org.report_seconds),
                 };
-                self.reporters.spawn(guarded("report to the org", reporter.run(self.over.clone())));
+                let report = in_turn(self.among.clone(), self.over.clone(), reporter.run(self.over.clone()));
+                self.reporters.spawn(guarded("report to the org", report));
             }
             if let Some(key) = keys.get(name) {
                 callers.insert(name.clone(), Caller { key: key.clone(), answered });
@@ -593,8 +636,9 @@ impl Host {
     /// What watches each company.
     fn b1(&mut self, keys: &BTreeMap<String, Secret>) -> Sources {
         let mut sources = Sources::new();
-        for (name, b1) in &self.config.b1 {
-            let Some(connection) = self.connections.get(name) else { continue };
+        let config = self.config.clone();
+        for (name, b1) in &config.b1 {
+            let Some(connection) = self.connections.get(name).cloned() else { continue };
             if let (Some(url), Some(key)) = (&b1.webhook_url, keys.get(name)) {
                 let subscribed = b1::webhook::keep_subscribed(
                     name.clone(),
@@ -605,7 +649,7 @@ impl Host {
                     self.inbox.clone(),
                     self.stop.clone(),
                 );
-                self.tasks.spawn(guarded("subscription to B1's webhooks", subscribed));
+                self.once("subscription to B1's webhooks", subscribed);
             }
             let (standing, watched) = watch::channel(Standing::Down);
             sources.push((format!("{name} looks"), watched));
@@ -617,7 +661,8 @@ impl Host {
                 inbox: self.inbox.clone(),
                 standing,
             };
-            self.tasks.spawn(guarded("watch of B1", poller.run(self.stop.clone())));
+            let stands = poller.standing.clone();
+            self.once_watched("watch of B1", stands, poller.run(self.stop.clone()));
         }
         sources
     }
@@ -626,7 +671,7 @@ impl Host {
     fn timers(&mut self, timers: Timers) -> watch::Receiver<Timers> {
         let (known, told) = watch::channel(timers);
         let shown = told.clone();
-        self.tasks.spawn(guarded("timers", timers::run(told, self.inbox.clone(), self.stop.clone())));
+        self.once("timers", timers::run(told, self.inbox.clone(), self.stop.clone()));
         let (config, routes, mut running) = (self.config.clone(), self.routes.clone(), self.engine.running());
         let taken_up = async move {
             while running.changed().await.is_ok() {
@@ -650,6 +695,7 @@ impl Host {
         let (config, engine) = (self.config.clone(), self.engine.clone());
         let signs = Arc::new(Watched::new(config.clone(), engine, self.connections.clone(), store.clone(), sources));
         let telling = Alerts::new(config, store, signs, status).run(self.stop.clone());
+        let telling = in_turn(self.among.clone(), self.stop.clone(), telling);
         // A message that is being sent when these parts end is sent.
         self.doors.spawn(guarded("alerts", telling));
         told
@@ -693,6 +739,15 @@ impl Host {
         }
         self.reporters.shutdown().await;
     }
+}
+
+/// Waits until it is this host that does what one does for all, and does it.
+async fn in_turn(mut among: watch::Receiver<Among>, mut stop: watch::Receiver<bool>, task: impl Future<Output = ()>) {
+    tokio::select! {
+        turn = among.wait_for(|among| among.turn) => if turn.is_err() { return },
+        _ = stop.wait_for(|stop| *stop) => return,
+    }
+    task.await;
 }
 
 /// When an org is swept, if it is.

@@ -146,8 +146,14 @@ impl Default for HostConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// The SQLite file. The cache of compiled plugins lies beside it.
+    /// The SQLite file. The cache of compiled plugins and reports lie beside it, also where `url` says where the database is.
     pub path: PathBuf,
+    /// A database of PostgreSQL in place of the file: `postgres://user@host:port/database`, by TLS unless the server is on this machine.
+    pub url: Option<String>,
+    /// Where the password of its user is kept.
+    pub password: Option<SecretSource>,
+    /// Whose certificate its server may show.
+    pub tls: TlsConfig,
     /// Finished events and journals are kept so long. More than 3, the days Salesforce keeps events.
     pub keep_days: u32,
     /// Beyond this the oldest journals go first.
@@ -158,7 +164,15 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { path: "data/tandem.db".into(), keep_days: 30, max_megabytes: 4096, key: None }
+        Self {
+            path: "data/tandem.db".into(),
+            url: None,
+            password: None,
+            tls: TlsConfig::default(),
+            keep_days: 30,
+            max_megabytes: 4096,
+            key: None,
+        }
     }
 }
 
@@ -586,6 +600,29 @@ impl Config {
             trust.tell("signed_only", ": no key is given in `keys`, so that nothing at all could be taken");
         }
         let mut store = problems.of(&["store"]);
+        store.tls(&self.store.tls);
+        match &self.store.url {
+            Some(_) if self.store.key.is_some() => store.tell(
+                "key",
+                ": values are sealed in a file alone; with [store] url the disks of its server are encrypted instead",
+            ),
+            Some(_) if self.backup.is_some() => store.tell(
+                "url",
+                ": [backup] copies a file; a database of PostgreSQL is backed up by its server's own means, such as pg_dump: \
+                 take [backup] out",
+            ),
+            Some(_) => {}
+            None => {
+                for (key, is_there) in [
+                    ("password", self.store.password.is_some()),
+                    ("tls", self.store.tls != TlsConfig::default()),
+                ] {
+                    if is_there {
+                        store.tell(key, ": is for a database that [store] url names, and none is named");
+                    }
+                }
+            }
+        }
         if self.store.max_megabytes < LEAST_MEGABYTES {
             store.tell(
                 "max_megabytes",

@@ -68,7 +68,10 @@ impl Config {
         fn of(proxy: Option<&ProxyConfig>) -> Option<&SecretSource> {
             proxy?.password.as_ref()
         }
-        let mut all: Vec<(String, Option<&SecretSource>)> = vec![("[store] key".into(), self.store.key.as_ref())];
+        let mut all: Vec<(String, Option<&SecretSource>)> = vec![
+            ("[store] key".into(), self.store.key.as_ref()),
+            ("[store] password".into(), self.store.password.as_ref()),
+        ];
         for (name, b1) in &self.b1 {
             let place = |key: &str| format!("[b1.{name}] {key}");
             all.push((place("password"), Some(&b1.password)));

@@ -3,6 +3,7 @@
 
 pub mod b1;
 mod breaker;
+mod budget;
 pub mod certificate;
 mod clock;
 pub(crate) mod dial;
@@ -36,6 +37,7 @@ pub use self::salesforce::percent;
 pub use self::standing::Standing;
 pub use self::suspects::{Blame, Suspects};
 use crate::config::{Config, SecretError};
+use crate::store::Seat;
 
 /// The verbs a plugin may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -337,6 +339,14 @@ impl Connection {
     pub fn take_over(&self) {
         if let Self::Salesforce(org) = self {
             org.take_over();
+        }
+    }
+
+    /// It sends only while this host may, which others may take for dead, and no more than its share.
+    pub fn held_by(&self, seat: &Seat) {
+        match self {
+            Self::B1(b1) => b1.held_by(seat),
+            Self::Salesforce(org) => org.held_by(seat),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The one HTTP client: certificate trust, time-outs, size limits, and whether a failed request may have been carried
 //! out.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::clock::{self, RemoteClock};
 use super::proxy::Proxies;
 use super::{Answer, Call, CallError, Limit};
 use crate::config::TlsConfig;
+use crate::store::Seat;
 
 /// Response headers handed on.
 const KEPT_HEADERS: [&str; 5] = ["location", "etag", "preference-applied", "retry-after", "sforce-limit-info"];
@@ -284,12 +286,24 @@ pub struct Wire {
     /// Makes requests.
     pub client: Routed,
     clock: Arc<RemoteClock>,
+    /// This host's, where one sends by it.
+    seat: Arc<OnceLock<Seat>>,
 }
 
 impl Wire {
     /// Nothing is known of the clock yet.
     pub fn new(client: Routed) -> Self {
-        Self { client, clock: Arc::default() }
+        Self { client, clock: Arc::default(), seat: Arc::default() }
+    }
+
+    /// From now on it sends only while this host may, and no more than its share.
+    pub fn held_by(&self, seat: &Seat) {
+        let _ = self.seat.set(seat.clone());
+    }
+
+    /// Hosts that share what one was allowed.
+    pub fn hosts(&self) -> NonZeroU32 {
+        self.seat.get().map_or(NonZeroU32::MIN, Seat::hosts)
     }
 
     /// The system's clock.
@@ -297,9 +311,16 @@ impl Wire {
         &self.clock
     }
 
-    /// See [`Routed::fetch`].
+    /// See [`Routed::fetch`]. Waits until this host may send; what is on its way when it may not any more is given up, since it may be another's by then.
     pub async fn fetch(&self, request: RequestBuilder, limit: impl Into<Limit<'_>>) -> Result<Raw, CallError> {
-        let raw = self.client.fetch(request, limit).await?;
+        let fence = self.seat.get().map(|seat| seat.fence.clone()).unwrap_or_default();
+        fence.pass().await.map_err(|lost| CallError::Unreachable(lost.to_string()))?;
+        let raw = tokio::select! {
+            // First: whoever wakes after a long sleep sends nothing more.
+            biased;
+            () = fence.closes() => return Err(CallError::Ambiguous("the database did not hear of this host for too long".into())),
+            raw = self.client.fetch(request, limit) => raw?,
+        };
         if let Some(date) = raw.date {
             self.clock.told(date);
         }

@@ -15,7 +15,7 @@ use super::Console;
 use crate::backup::Standing as Backups;
 use crate::connections::{Outage, Standing};
 use crate::engine::FlowStatus;
-use crate::store::{AGENT, Millis};
+use crate::store::{AGENT, Among, Millis};
 use crate::time::seconds;
 
 /// All of them.
@@ -36,7 +36,7 @@ pub fn is_ready(console: &Console, store_is_well: bool) -> bool {
     let mut breakers = console.connections.values().map(|connection| connection.breaker());
     store_is_well
         && console.engine.status().values().all(|status| *status == FlowStatus::Running)
-        && console.sources.iter().all(|(_, standing)| standing.borrow().is_up())
+        && console.sources.iter().all(|(_, standing)| standing.borrow().is_well())
         && breakers.all(|own| own.needs_person().is_none() && !own.outage().as_ref().is_some_and(Outage::is_long))
 }
 
@@ -49,7 +49,7 @@ pub fn is_ready(console: &Console, store_is_well: bool) -> bool {
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
     let sources: BTreeMap<&str, bool> =
-        console.sources.iter().map(|(name, standing)| (name.as_str(), standing.borrow().is_up())).collect();
+        console.sources.iter().map(|(name, standing)| (name.as_str(), standing.borrow().is_well())).collect();
     let used_up = console.sources.iter().filter(|(_, standing)| *standing.borrow() == Standing::UsedUp);
     let used_up: BTreeMap<&str, Option<&str>> =
         used_up.map(|(name, standing)| (name.as_str(), standing.borrow().trouble())).collect();
@@ -82,6 +82,10 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let warnings = console.engine.refused();
     if !warnings.is_empty() {
         told["warnings"] = json!(warnings);
+    }
+    let among = *console.store.among().borrow();
+    if among != Among::ALONE {
+        told["hosts"] = json!({ "live": among.hosts, "turn": among.turn });
     }
     if let Some(why) = console.store.key_refused() {
         told["store_key"] = json!(why);

@@ -234,6 +234,8 @@ pub enum SourceState {
     Down,
     /// The org delivers no more for now.
     UsedUp,
+    /// Another host has it.
+    Elsewhere,
 }
 
 /// Where events come from: a topic of an org, or the looks into a company.
@@ -406,6 +408,7 @@ fn source_row(name: &str, standing: Standing) -> SourceRow {
         Standing::Up => SourceState::Up,
         Standing::Down => SourceState::Down,
         Standing::UsedUp => SourceState::UsedUp,
+        Standing::Elsewhere => SourceState::Elsewhere,
     };
     SourceRow { name: name.to_owned(), state, why: standing.trouble().map(str::to_owned) }
 }

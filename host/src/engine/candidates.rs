@@ -15,7 +15,7 @@ use crate::config::{Policy, Stamp, stamp};
 use crate::ending::guarded;
 use crate::releases::{Over, Release, ReleaseError, consent, short, signature_of};
 use crate::sandbox::{LoadError, Unknown};
-use crate::store::{Activation, Candidate, EventFilter, EventState, StoreError};
+use crate::store::{Activation, Candidate, EventFilter, EventState, Intake, StoreError};
 
 /// Who makes a release live that files say.
 pub const FILES: &str = "the files";
@@ -177,8 +177,15 @@ impl Engine {
             *files = Files { looked: Some(now.clone()), read: Some(now), ..Files::default() };
             let draft = self.releases.of_files(flow, &self.config).await;
             self.releases.set_silent(flow, draft.is_err());
+            if draft.is_err() && self.has_no_files(flow).await? {
+                return Ok(Decision::Known);
+            }
             let draft = draft?;
             let release = self.releases.keep(flow, draft, FILES).await?;
+            if !self.is_news(flow, &release).await? {
+                self.note_said(flow, &release).await?;
+                return Ok(Decision::Known);
+            }
             for (section, why) in release.needless_sections() {
                 tracing::warn!(flow, section, why, "a section of the mapping does nothing");
             }
@@ -205,10 +212,49 @@ impl Engine {
                 Candidate { flow: flow.to_owned(), release: release.digest.clone(), at: crate::time::now(), held };
             self.releases.store().candidate_put(candidate).await?;
         }
+        self.note_said(flow, &release).await?;
         if let Decision::Live = decision {
             self.make_live(flow, &release).await?;
         }
         Ok(decision)
+    }
+
+    /// Where several hosts share a store, one whose files never said anything may do without: it runs what is live.
+    async fn has_no_files(&self, flow: &str) -> Result<bool, ReleaseError> {
+        let Some(place) = self.place_of_files(flow) else { return Ok(false) };
+        Ok(self.releases.live(flow).await?.is_some() && self.releases.store().position(&place).await?.is_none())
+    }
+
+    /// Whether the files say what this host has not told yet. Where several share a store, one that joins, or starts again with the files that it had,
+    /// takes nothing back that another has made live since.
+    async fn is_news(&self, flow: &str, release: &Release) -> Result<bool, ReleaseError> {
+        let Some(place) = self.place_of_files(flow) else { return Ok(true) };
+        let store = self.releases.store();
+        if self.releases.live(flow).await?.is_none() {
+            return Ok(true);
+        }
+        if store.candidate(flow).await?.is_some_and(|candidate| candidate.release == release.digest) {
+            return Ok(true);
+        }
+        Ok(store.position(&place).await?.is_some_and(|told| told != release.digest))
+    }
+
+    /// What this host's files say is told.
+    async fn note_said(&self, flow: &str, release: &Release) -> Result<(), ReleaseError> {
+        let Some(place) = self.place_of_files(flow) else { return Ok(()) };
+        let store = self.releases.store();
+        if store.position(&place).await?.is_none_or(|told| told != release.digest) {
+            store.append(Intake { position: Some((place, release.digest.clone())), ..Intake::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Where is kept what the files of this very host said last; none where there can be no other.
+    fn place_of_files(&self, flow: &str) -> Option<String> {
+        self.inbox.store().heard()?;
+        let machine = whoami::hostname().unwrap_or_default();
+        let config = std::path::absolute(&self.config.file).unwrap_or_else(|_| self.config.file.clone());
+        Some(format!("files:{flow}:{machine}:{}", config.display()))
     }
 
     async fn decide(&self, flow: &str, release: &Arc<Release>, files: &mut Files) -> Result<Decision, ReleaseError> {

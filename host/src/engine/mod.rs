@@ -229,6 +229,8 @@ impl Engine {
         }
         // Of flows that are configured no more.
         tasks.spawn(guarded("recovery", self.clone().recover(left_open, stop.clone(), over.clone())));
+        tasks.spawn(guarded("takeover", self.clone().take_over(stop.clone(), over.clone())));
+        tasks.spawn(guarded("bells of other hosts", self.clone().hear(stop.clone())));
         tasks.spawn(guarded("sweep", self.clone().sweep(stop.clone())));
         tasks.spawn(guarded("pack", self.clone().pack(stop.clone())));
         tasks.spawn(guarded("prune", self.clone().prune(stop)));

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{Engine, Flow, REBIND};
+use crate::ending::guarded;
 use crate::releases::ReleaseError;
-use crate::store::{AGENT, Finish, Question, Run, Verdict};
+use crate::store::{Finish, Question, Run, Verdict, Whose};
 
 /// Runs recovered at once.
 const PARALLEL: usize = 4;
@@ -18,16 +21,53 @@ impl Engine {
     /// Runs that a host which is gone left open. Until they are known nothing may be leased.
     pub(super) async fn left_open(&self, mut stop: watch::Receiver<bool>) -> Vec<Run> {
         loop {
-            match self.inbox.store().abandoned().await {
-                // Those of agents of one's own are taken up by them.
-                Ok(mut runs) => {
-                    runs.retain(|run| !run.flow.starts_with(AGENT));
-                    return runs;
-                }
+            match self.inbox.store().abandoned(Whose::Flows, true).await {
+                Ok(runs) => return runs,
                 Err(error) => tracing::error!(%error, "cannot look for runs left open; trying again"),
             }
             if paused(AGAIN, &mut stop).await {
                 return Vec::new();
+            }
+        }
+    }
+
+    /// What other hosts leave open that go while this one runs is taken up here, or by another.
+    pub(super) async fn take_over(self: Arc<Self>, mut stop: watch::Receiver<bool>, over: watch::Receiver<bool>) {
+        let mut among = self.inbox.store().among();
+        let mut recovering = JoinSet::new();
+        let mut seen = among.borrow().left;
+        loop {
+            tokio::select! {
+                // Where there can be no others nothing is told, either.
+                told = among.wait_for(|among| among.left != seen) => match told {
+                    Ok(among) => seen = among.left,
+                    Err(_) => return,
+                },
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+            match self.inbox.store().abandoned(Whose::Flows, false).await {
+                Ok(runs) => {
+                    recovering.spawn(guarded("recovery", self.clone().recover(runs, stop.clone(), over.clone())));
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot take up what a host that is gone left open; trying again")
+                }
+            }
+            while recovering.try_join_next().is_some() {}
+        }
+        while recovering.join_next().await.is_some() {}
+    }
+
+    /// Other hosts say that there is something to do.
+    pub(super) async fn hear(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let Some(mut heard) = self.inbox.store().heard() else { return };
+        loop {
+            let told = tokio::select! { told = heard.recv() => told, _ = stop.wait_for(|stop| *stop) => return };
+            match told {
+                Ok(flows) => self.inbox.ring_here(&flows),
+                // Whoever missed some looks again by himself.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
             }
         }
     }

@@ -15,7 +15,7 @@ mod tally;
 mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -43,7 +43,6 @@ use crate::engine::{BindError, Flow, FlowStatus};
 use crate::plain::one_line;
 use crate::releases::{ReleaseError, Releases};
 use crate::sandbox::{Comparable, ReadError};
-use crate::store::sqlite::has_host;
 use crate::store::{Millis, Side, Store, StoreError};
 use crate::time::now;
 
@@ -116,25 +115,18 @@ pub struct Host {
 
 impl Host {
     /// Beside a host that may run or not.
-    pub fn beside(
+    pub async fn beside(
         config: Arc<Config>,
         connections: Arc<Connections>,
         releases: Arc<Releases>,
         store: Arc<dyn Store>,
         patience: Duration,
-    ) -> Self {
-        let path = config.resolve(&config.store.path);
-        let runs = has_host(&path);
-        let up = runs.then(|| since_when(&path)).flatten();
-        Self { config, connections, releases, store, runs, up, status: BTreeMap::new(), patience }
+    ) -> Result<Self, StoreError> {
+        // Of several the one that watches both sides.
+        let hosts = store.hosts().await?;
+        let (runs, up) = (!hosts.is_empty(), hosts.iter().find_map(|host| host.turn_since));
+        Ok(Self { config, connections, releases, store, runs, up, status: BTreeMap::new(), patience })
     }
-}
-
-/// When a running host took this database.
-fn since_when(database: &Path) -> Option<Millis> {
-    let taken = std::fs::metadata(database.with_extension("lock")).and_then(|file| file.modified()).ok()?;
-    let since = taken.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Millis::try_from(since.as_millis()).ok()
 }
 
 /// How far it is.

@@ -32,8 +32,14 @@ impl Inbox {
         Ok(fresh)
     }
 
-    /// Lets flows look at their queue.
+    /// Lets flows look at their queue, here and on other hosts.
     pub fn ring(&self, flows: &[String]) {
+        self.ring_here(flows);
+        self.store.tell(flows);
+    }
+
+    /// As [`Inbox::ring`], of what other hosts say.
+    pub fn ring_here(&self, flows: &[String]) {
         for bell in flows.iter().filter_map(|flow| self.bells.get(flow)) {
             bell.notify_one();
         }

@@ -3,6 +3,7 @@
 //! One trait, so that another engine can stand behind it without touching a caller. A method that changes something
 //! returns only when the change survives a power cut, except where it says otherwise.
 
+mod among;
 mod inbox;
 mod model;
 mod patient;
@@ -16,6 +17,7 @@ pub mod trail;
 
 use std::collections::BTreeMap;
 
+pub use among::{Among, FRESH, Fence, GONE, Heard, HostSeen, Lost, Seat, Shared, Whose};
 use async_trait::async_trait;
 pub use inbox::Inbox;
 pub use model::*;
@@ -31,6 +33,9 @@ pub enum StoreError {
     /// The database engine failed.
     #[error("the database failed: {0}")]
     Database(String),
+    /// The server of a database cannot be reached.
+    #[error("the server of the database ([store] url) is not reached: {0}")]
+    Unreached(String),
     /// There is no room, or the disk fails.
     #[error("the disk is full or fails: {0}")]
     NoRoom(String),
@@ -42,6 +47,9 @@ pub enum StoreError {
         "the database {0} was deleted or replaced while it was open: nothing new is taken in, since all that is written now is lost; put it back, or start with another one"
     )]
     Gone(String),
+    /// This host was taken for dead, and others go on with its work.
+    #[error("{0}; start it anew")]
+    Lost(String),
     /// Another host has this store open.
     #[error("another tandem is using {0}; stop it first, or give this one its own `[store] path`")]
     InUse(String),
@@ -85,13 +93,16 @@ pub enum StoreTrouble {
     TakesNoWrites,
     /// See [`StoreError::Gone`].
     Gone(String),
+    /// See [`StoreError::Lost`].
+    Lost,
 }
 
 impl std::fmt::Display for StoreTrouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::TakesNoWrites => f.write_str("does not take writes: is the disk full?"),
+            Self::TakesNoWrites => f.write_str("does not take writes: is the disk full, or its server away?"),
             Self::Gone(path) => StoreError::Gone(path.clone()).fmt(f),
+            Self::Lost => Lost.fmt(f),
         }
     }
 }
@@ -141,7 +152,7 @@ pub trait Memory: Send + Sync + 'static {
 /// The durable side of Tandem. Implementations group concurrent writes into few commits. Whatever a method says of
 /// durability, no change is ever kept without those that came before it.
 #[async_trait]
-pub trait Store: Memory + People + Findings + Protection {
+pub trait Store: Memory + People + Findings + Protection + Shared {
     /// Takes in events, the source's position and what it saw in one transaction; returns how many were new.
     async fn append(&self, intake: Intake) -> Result<u64>;
     /// The position a source stored last.
@@ -157,8 +168,9 @@ pub trait Store: Memory + People + Findings + Protection {
     /// unfinished event of its key, of each [`Lane`] its share. `None` when nothing is due. Durable with the next commit: a lease that a power cut takes back
     /// leaves the events ready. Only for the release that is live, so that nothing begins under one that was taken back.
     async fn lease(&self, flow: &str, release: &str, max: u32, now: Millis) -> Result<Leased>;
-    /// Runs that a host which is gone left open: to be finished over their journal.
-    async fn abandoned(&self) -> Result<Vec<Run>>;
+    /// Runs that a host which is gone left open, to be finished over their journal: this one's from now on. `at_start`: those that this one itself left
+    /// open, too.
+    async fn abandoned(&self, whose: Whose, at_start: bool) -> Result<Vec<Run>>;
     /// When the flow's next event falls due, if any is planned.
     async fn next_due(&self, flow: &str) -> Result<Option<Millis>>;
     /// Makes wake-ups that are due into events and sends overdue waiters to review; returns the flows touched.

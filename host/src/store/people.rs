@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::trail::{Head, Page};
+use super::trail::{Found, Head, Page};
 use super::{Millis, Result};
 
 /// What somebody may do: each may what those before may.
@@ -308,6 +308,10 @@ pub trait People: Send + Sync + 'static {
     async fn acts(&self, filter: ActFilter) -> Result<Vec<Act>>;
     /// The audit trail as it is hashed, oldest first: at most so many lines behind one.
     async fn trail(&self, after: i64, limit: u32) -> Result<Page>;
+    /// The line of it before one.
+    async fn trail_before(&self, line: i64) -> Result<Option<Found>>;
+    /// Numbers of its first line that was written since, and of the last one until then; none where there is no such line.
+    async fn trail_between(&self, since: Millis, until: Millis) -> Result<Option<(i64, i64)>>;
     /// The newest line of it that has a hash.
     async fn trail_head(&self) -> Result<Option<Head>>;
 }

@@ -133,7 +133,7 @@ pub async fn empty(plugins: &[&str]) -> Result<(World, String)> {
         fs::copy(crate::wasm(plugin), from.join(format!("{plugin}.wasm")))?;
     }
     let told = world.tandem(&["init", "--assistant", "--plugins-from", &from.display().to_string()]).await?;
-    crate::share_compiled(world.folder())?;
+    crate::share_compiled(world.folder(), &world.database)?;
     let password = told.split("its password ").nth(1).and_then(|rest| rest.split_whitespace().next());
     let password = password.with_context(|| format!("no password in: {told}"))?.to_owned();
     world.up().await?;

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod console;
+pub mod database;
 pub mod in_step;
 #[cfg(target_os = "linux")]
 pub mod machine;
@@ -10,6 +11,8 @@ pub mod mail;
 pub mod mcp;
 pub mod model;
 pub mod reconcile;
+#[cfg(unix)]
+pub mod several;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -23,6 +26,8 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+
+pub use self::database::Database;
 
 /// How a world differs from the usual one.
 #[derive(Clone, Debug)]
@@ -51,6 +56,9 @@ pub struct Setup {
     pub b1_arguments: Vec<String>,
     /// More arguments of the Salesforce simulator.
     pub salesforce_arguments: Vec<String>,
+    /// On a database of PostgreSQL whose server is this world's own, whatever `TANDEM_TEST_STORE` says.
+    #[cfg(unix)]
+    pub shared: bool,
     /// Environment variables of the host.
     pub environment: Vec<(&'static str, String)>,
 }
@@ -73,6 +81,8 @@ impl Default for Setup {
             flows: Vec::new(),
             b1_arguments: Vec::new(),
             salesforce_arguments: Vec::new(),
+            #[cfg(unix)]
+            shared: false,
             environment: Vec::new(),
         }
     }
@@ -85,6 +95,8 @@ pub struct World {
     salesforce_process: Child,
     host: Option<Child>,
     environment: Vec<(&'static str, String)>,
+    /// The host's database.
+    pub database: Database,
     /// Address of the B1 simulator.
     pub b1: String,
     /// Address of the Salesforce simulator.
@@ -198,13 +210,24 @@ impl World {
                 "[flows.{plugin}]\nplugin = \"{plugin}\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n{lines}\n\n"
             ));
         }
+        #[cfg(unix)]
+        let database = if setup.shared { Database::on_own_server()? } else { Database::fresh(path)? };
+        #[cfg(not(unix))]
+        let database = Database::fresh(path)?;
+        database.prepare(path)?;
+        // A test may say more of it.
+        let (own, more) = match (database.lines(), setup.more.split_once("[store]\n")) {
+            (lines, _) if lines.is_empty() => (String::new(), setup.more.clone()),
+            (lines, None) => (format!("[store]\n{lines}\n"), setup.more.clone()),
+            (lines, Some((before, after))) => (String::new(), format!("{before}[store]\n{lines}{after}")),
+        };
         let config = format!(
-            "[host]\nlisten = \"127.0.0.1:{port}\"\n\n\
+            "{own}[host]\nlisten = \"127.0.0.1:{port}\"\n\n\
              [b1.erp]\nurl = \"{}/b1s/v2\"\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\n\
              requests_per_second = 2000\n{}\n\n\
              [salesforce.crm]\nlogin_url = \"{}\"\nclient_id = \"tandem\"\npubsub_url = \"{}\"\nrequests_per_second = 2000\n{sign_in}\n\
              {flow}\n{}\n",
-            b1[0], setup.b1, salesforce[0], salesforce[1], setup.more
+            b1[0], setup.b1, salesforce[0], salesforce[1], more
         );
         fs::write(path.join("tandem.toml"), config)?;
         let world = Self {
@@ -213,6 +236,7 @@ impl World {
             salesforce_process: salesforce_child,
             host: None,
             environment: setup.environment.clone(),
+            database,
             b1: b1[0].clone(),
             salesforce: salesforce[0].clone(),
             pubsub: salesforce[1].clone(),
@@ -223,7 +247,7 @@ impl World {
             world.tandem(&["init"]).await?;
         }
         for plugin in &setup.plugins {
-            share_compiled(world.folder())?;
+            share_compiled(world.folder(), &world.database)?;
             world.tandem(&["plugin", "grant", plugin, "--yes"]).await?;
         }
         if let Some(rate) = faults_rate() {
@@ -723,19 +747,18 @@ impl World {
 
 /// What any test's host has compiled is there for all: a debug build takes seconds for each plugin. Signed with one key, which a host takes
 /// from its database; without a database there is nothing to share yet.
-fn share_compiled(folder: &Path) -> Result<()> {
-    let (database, compiled) = (folder.join("data/tandem.db"), folder.join("data/compiled"));
-    if !cfg!(unix) || !database.exists() || compiled.exists() {
+fn share_compiled(folder: &Path, database: &Database) -> Result<()> {
+    let compiled = folder.join("data/compiled");
+    if !cfg!(unix) || compiled.exists() || !database.put_secret("compiled-plugins", [7_u8; 32])? {
         return Ok(());
     }
     let shared = programs().join("compiled-for-tests");
     fs::create_dir_all(&shared)?;
-    let key = rusqlite::params!["compiled-plugins", [7_u8; 32]];
-    let store = rusqlite::Connection::open(database)?;
-    store.busy_timeout(Duration::from_secs(5))?;
-    store.execute("INSERT OR REPLACE INTO secrets (name, value) VALUES (?1, ?2)", key)?;
     #[cfg(unix)]
-    std::os::unix::fs::symlink(shared, compiled)?;
+    {
+        fs::create_dir_all(folder.join("data"))?;
+        std::os::unix::fs::symlink(shared, compiled)?;
+    }
     Ok(())
 }
 

@@ -97,7 +97,7 @@ export interface ConnectionRow {
 
 export interface SourceRow {
   name: string;
-  state: 'up' | 'down' | 'used_up';
+  state: 'up' | 'down' | 'used_up' | 'elsewhere';
   why?: string;
 }
 

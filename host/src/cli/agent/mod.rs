@@ -16,8 +16,8 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::assistants::{self, ANSWERED, Spent};
 use crate::config::AgentConfig;
+use crate::store::Access;
 use crate::store::{AGENT, EventId};
-use crate::store::{Access, sqlite::has_host};
 use crate::time::now;
 
 /// Between two looks whether an agent has answered.
@@ -131,7 +131,7 @@ async fn ask(parts: &Parts, name: &str, question: &str, wait: u64, output: &Outp
     if let Some(why) = assistants::refuses(name, known(parts, name)?, question) {
         return wrong(why);
     }
-    if !has_host(&parts.config.resolve(&parts.config.store.path)) {
+    if !parts.store.has_host().await? {
         return wrong("no host runs on this database, and agents work in the host: `tandem run`".into());
     }
     let store = parts.store.as_ref();

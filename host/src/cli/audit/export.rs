@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::failure::{FOUND_PROBLEMS, Failure};
 use super::super::output::{Output, complain};
+use super::Trail;
 use crate::store::Millis;
-use crate::store::sqlite::copy::Look;
-use crate::store::trail::{Found, Hash, KIND, Line, PAGE, TEXTS, Text, hex};
+use crate::store::trail::{Found, Hash, KIND, Line, TEXTS, Text, hex};
 use crate::time::{iso, now};
 
 #[derive(Args)]
@@ -32,18 +32,18 @@ pub struct Options {
     masked: bool,
 }
 
-pub fn run(look: Look, options: Options, output: &Output) -> Result<ExitCode> {
+pub fn run(trail: Trail, options: Options, output: &Output) -> Result<ExitCode> {
     let to_screen = options.file == Path::new("-");
     let whole = (options.since.unwrap_or(Millis::MIN), options.until.unwrap_or(Millis::MAX));
     let between = match whole {
         (Millis::MIN, Millis::MAX) => Some((i64::MIN, i64::MAX)),
-        (since, until) => look.lines_between(since, until)?,
+        (since, until) => trail.between(since, until)?,
     };
     let Some((first, last)) = between else {
         return Err(Failure::NotFound("no line of the audit trail is of that time".into()).into());
     };
     let closing = if to_screen {
-        match write(&look, first, last, options.masked, BufWriter::new(io::stdout().lock())) {
+        match write(&trail, first, last, options.masked, BufWriter::new(io::stdout().lock())) {
             Err(error) if is_read_enough(&error) => return Ok(ExitCode::SUCCESS),
             closing => closing?,
         }
@@ -56,7 +56,7 @@ pub fn run(look: Look, options: Options, output: &Output) -> Result<ExitCode> {
             }
             _ => anyhow::Error::new(error).context(shown()),
         })?;
-        let closing = write(&look, first, last, options.masked, BufWriter::new(&file)).with_context(shown)?;
+        let closing = write(&trail, first, last, options.masked, BufWriter::new(&file)).with_context(shown)?;
         file.sync_all().with_context(shown)?;
         if output.is_json() {
             output.value(&closing);
@@ -88,18 +88,18 @@ fn fresh(path: &Path) -> io::Result<std::fs::File> {
 }
 
 /// Writes the lines of these numbers and what closes them, which is given back.
-fn write(look: &Look, first: i64, last: i64, masked: bool, mut to: impl Write) -> Result<Value> {
+fn write(trail: &Trail, first: i64, last: i64, masked: bool, mut to: impl Write) -> Result<Value> {
     let (mut after, mut before) = (first.saturating_sub(1), Hash::NONE);
     // What the first line is bound to.
     if first > i64::MIN
-        && let Some(found) = look.trail_before(first)?.and_then(|found| found.chain)
+        && let Some(found) = trail.before(first)?.and_then(|found| found.chain)
     {
         before = found;
     }
     let (begin, mut lines, mut unreadable, mut numbers) = (before, 0_u64, 0_u64, None);
     let mut times: Option<(Millis, Millis)> = None;
     loop {
-        let page = look.trail(after, PAGE)?;
+        let page = trail.page(after)?;
         let Some(newest) = page.lines.last() else { break };
         after = newest.id;
         for found in page.lines.iter().filter(|found| found.id <= last) {

@@ -5,19 +5,22 @@ mod export;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
+use super::database;
 use super::failure::{FOUND_PROBLEMS, Failure};
 use super::output::Output;
-use super::service::Parts;
 use crate::config::Config;
 use crate::store::Access;
 use crate::store::sqlite::copy::{self, Look};
-use crate::store::trail::{Hash, PAGE, Verdict, Verifier};
-use crate::store::{Act, Store, StoreError, Via};
+use crate::store::trail::{Found, Hash, PAGE, Page, Verdict, Verifier};
+use crate::store::{Act, Millis, Store, StoreError, Via};
 use crate::time::iso;
 
 /// Breaks that a person is shown.
@@ -44,41 +47,84 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             for file in against {
                 head.push(head_of(&file).with_context(|| file.display().to_string())?);
             }
-            let look = look(config).await?;
-            let verdict = tokio::task::spawn_blocking(move || verified(&look, head)).await??;
+            let verdict = trail(config).await?.verified(head).await?;
             tell(&verdict, output);
             Ok(if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) })
         }
-        Command::Export(options) => export::run(look(config).await?, options, output),
+        Command::Export(options) => {
+            let (trail, output) = (trail(config).await?, *output);
+            spawn_blocking(move || export::run(trail, options, &output)).await?
+        }
     }
 }
 
-/// The database, to look at: no key is needed, since nothing of the audit trail is sealed.
-async fn look(config: &Path) -> Result<Look> {
-    let config = Config::load(config)?;
-    let path = config.resolve(&config.store.path);
-    let at = || Look::at(&path).with_context(|| path.display().to_string());
-    let found = at()?;
-    if found.format > copy::format() {
-        return Err(StoreError::Newer { found: found.format, known: copy::format() }.into());
-    }
-    if found.format >= copy::CHAINED {
-        return Ok(found);
-    }
-    drop(found);
-    // Of an older program: it gets its chain when it is brought to this one's format.
-    Parts::of(config.into(), Access::Tool).await?;
-    at()
+async fn trail(config: &Path) -> Result<Trail> {
+    Trail::of(Config::load(config)?.into()).await
 }
 
-/// Goes through all of it.
-pub fn verified(look: &Look, kept: Vec<Hash>) -> Result<Verdict, StoreError> {
-    let mut verifier = Verifier::new(kept);
-    loop {
-        let page = look.trail(verifier.after(), PAGE)?;
-        page.lines.iter().for_each(|found| verifier.line(found));
-        if page.lines.is_empty() {
-            return Ok(verifier.end(page.given));
+/// The audit trail, to look at.
+pub enum Trail {
+    /// In a file: no key is needed, since nothing of it is sealed.
+    File(Look),
+    /// On a server.
+    Server(Arc<dyn Store>, Handle),
+}
+
+impl Trail {
+    /// As it is kept.
+    pub async fn of(config: Arc<Config>) -> Result<Self> {
+        if config.store.url.is_some() {
+            return Ok(Self::Server(database::open(&config, Access::Tool).await?, Handle::current()));
+        }
+        let path = config.resolve(&config.store.path);
+        let at = || Look::at(&path).with_context(|| path.display().to_string());
+        let found = at()?;
+        if found.format > copy::format() {
+            return Err(StoreError::Newer { found: found.format, known: copy::format() }.into());
+        }
+        if found.format >= copy::CHAINED {
+            return Ok(Self::File(found));
+        }
+        drop(found);
+        // Of an older program: it gets its chain when it is brought to this one's format.
+        database::open(&config, Access::Tool).await?;
+        Ok(Self::File(at()?))
+    }
+
+    /// Goes through all of it.
+    pub async fn verified(self, kept: Vec<Hash>) -> Result<Verdict> {
+        let through = move || {
+            let mut verifier = Verifier::new(kept);
+            loop {
+                let page = self.page(verifier.after())?;
+                page.lines.iter().for_each(|found| verifier.line(found));
+                if page.lines.is_empty() {
+                    return Ok::<_, StoreError>(verifier.end(page.given));
+                }
+            }
+        };
+        Ok(spawn_blocking(through).await??)
+    }
+
+    /// Lines behind one, oldest first. As all that follows: where waiting harms nobody.
+    fn page(&self, after: i64) -> Result<Page, StoreError> {
+        match self {
+            Self::File(look) => look.trail(after, PAGE),
+            Self::Server(store, handle) => handle.block_on(store.trail(after, PAGE)),
+        }
+    }
+
+    fn before(&self, line: i64) -> Result<Option<Found>, StoreError> {
+        match self {
+            Self::File(look) => look.trail_before(line),
+            Self::Server(store, handle) => handle.block_on(store.trail_before(line)),
+        }
+    }
+
+    fn between(&self, since: Millis, until: Millis) -> Result<Option<(i64, i64)>, StoreError> {
+        match self {
+            Self::File(look) => look.lines_between(since, until),
+            Self::Server(store, handle) => handle.block_on(store.trail_between(since, until)),
         }
     }
 }

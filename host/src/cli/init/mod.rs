@@ -23,16 +23,15 @@ pub use self::flows::unlisted;
 use self::ask::Asker;
 use self::draft::Draft;
 use self::keys::Keys;
-use super::account;
 use super::failure::{FOUND_PROBLEMS, Failure};
 use super::output::{Output, complain};
-use super::service::keys_of;
+use super::{account, database};
 use crate::checks::Finding;
 use crate::config::Config;
 use crate::connections::b1::{EXCLUSIVE, Provision};
 use crate::connections::{Call, CallError, Connection};
 use crate::releases::shipped;
-use crate::store::{Access, sqlite::SqliteStore};
+use crate::store::Access;
 
 #[derive(Args)]
 pub struct Options {
@@ -180,10 +179,8 @@ async fn prepared(config: &Config, options: &Options, output: &Output) -> Result
     std::fs::create_dir_all(&plugins)
         .with_context(|| format!("cannot make the plugins folder {}", plugins.display()))?;
     copy_plugins(options.plugins_from.as_deref(), &plugins, output)?;
-    let database = config.resolve(&config.store.path);
-    let store = SqliteStore::open_sealed(&database, Access::Maker, keys_of(config)?)
-        .with_context(|| format!("{}", database.display()))?;
-    if let Some(password) = account::first(&store).await? {
+    let store = database::open(config, Access::Maker).await?;
+    if let Some(password) = account::first(store.as_ref()).await? {
         output.say(format!(
             "the console's first account is admin, its password {password} (shown once): `tandem run`, then {}",
             config.console_address()

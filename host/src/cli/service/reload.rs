@@ -71,6 +71,11 @@ impl Known {
         if new.store.path != before.store.path {
             bail!("{}[store] path: another database needs a new start of the host", new.place(&["store", "path"]));
         }
+        if (&new.store.url, &new.store.password, &new.store.tls)
+            != (&before.store.url, &before.store.password, &before.store.tls)
+        {
+            bail!("{}[store] url: another database needs a new start of the host", new.place(&["store", "url"]));
+        }
         if new.store.key != before.store.key {
             let place = new.place(&["store", "key"]);
             bail!(
@@ -94,6 +99,6 @@ impl Known {
             return Ok(None);
         }
         let door = (new.host.listen == before.host.listen).then(|| setup.door.clone());
-        Setup::of(Arc::new(new), Arc::new(connections), Arc::new(releases), door).await.map(Some)
+        Setup::of(Arc::new(new), Arc::new(connections), Arc::new(releases), setup.seat.clone(), door).await.map(Some)
     }
 }

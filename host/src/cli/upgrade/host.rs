@@ -14,7 +14,6 @@ use crate::service::ServiceError;
 use crate::service::systemd as system;
 #[cfg(windows)]
 use crate::service::windows as system;
-use crate::store::sqlite::has_host;
 use crate::upgrade::Change;
 
 /// Between two looks whether it is ready.
@@ -107,11 +106,6 @@ impl Host {
             tokio::time::sleep(LOOK).await;
         }
     }
-}
-
-/// Whether a host has the database.
-pub fn is_up(config: &Config) -> bool {
-    has_host(&config.resolve(&config.store.path))
 }
 
 #[cfg(unix)]

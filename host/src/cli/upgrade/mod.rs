@@ -14,7 +14,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tokio::process::Command;
 
-use self::host::{Host, is_up};
+use self::host::Host;
+use super::database::{file_of, has_host};
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::plugin::confirmed_or;
@@ -143,9 +144,9 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
 }
 
 /// The host whose program is changed: one that runs by hand is stopped by hand before.
-fn to_be_changed(options: &Options, place: &Place, config: &Config) -> Result<Host> {
+async fn to_be_changed(options: &Options, place: &Place, config: &Config) -> Result<Host> {
     let host = Host::of(&options.name, &place.program())?;
-    if host.service().is_none() && is_up(config) {
+    if host.service().is_none() && has_host(config).await {
         bail!(
             "the host runs, and is no service named {}: stop it first, or name its service with --name",
             options.name
@@ -157,6 +158,11 @@ fn to_be_changed(options: &Options, place: &Place, config: &Config) -> Result<Ho
 /// Checks, tries, asks, and puts another version in place.
 async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, output: &Output) -> Result<ExitCode> {
     let config = Config::load(path)?;
+    file_of(
+        &config,
+        "an upgrade that is tried on a copy",
+        "stop the hosts, back the database up by its server's own means, unpack the new version over the program of each host, and start them",
+    )?;
     let trust = Trust::from(config.trust.clone());
     let offered = offered(file, &trust, options.sha256.as_deref(), place.folder())?;
     let vouched = match &offered.vouched {
@@ -167,7 +173,7 @@ async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, out
     output.say(format!("{}: tandem {}, {vouched}; this is {own}", file.display(), offered.version));
     // Told before the trial, which takes a while; that alone goes beside any host.
     if !options.rehearse {
-        to_be_changed(options, place, &config)?;
+        to_be_changed(options, place, &config).await?;
     }
     let prepared = prepared(path, &offered, output).await?;
     if output.is_json() {
@@ -186,7 +192,7 @@ async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, out
         return Ok(ExitCode::FAILURE);
     }
     // It may have been started meanwhile.
-    let mut host = to_be_changed(options, place, &config)?;
+    let mut host = to_be_changed(options, place, &config).await?;
     let was_ready = host.service().is_some() && Running::of(&config)?.is("readyz").await;
     output.say("stopping the host: runs under way are finished first");
     host.stop(&config).await?;
@@ -281,7 +287,7 @@ async fn keep(place: &Place, change: &Change, patience: Duration, output: &Outpu
     }
     let config = Config::load(&change.plan.config)?;
     let mut host = Host::noted(change);
-    if !is_up(&config) {
+    if !has_host(&config).await {
         host.start(&place.program(), &config).await?;
     }
     well(change, &mut host, &config, patience).await?;
@@ -294,7 +300,7 @@ async fn keep(place: &Place, change: &Change, patience: Duration, output: &Outpu
 async fn back(place: &Place, change: &Change, patience: Duration, output: &Output) -> Result<()> {
     let config = Config::load(&change.plan.config)?;
     let mut host = Host::noted(change);
-    if host.service().is_none() && is_up(&config) {
+    if host.service().is_none() && has_host(&config).await {
         bail!("the host runs: stop it first");
     }
     if let Some(backup) = change.plan.backup.as_ref().filter(|backup| !backup.is_file()) {

@@ -9,17 +9,16 @@ mod subscription;
 
 pub use self::provision::{EXCLUSIVE, Provision};
 pub use self::subscription::{Signing, Subscribed, Wish};
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use percent_encoding::percent_decode_str;
 use reqwest::{Client, Url};
 
 use self::error::Class;
 use self::session::{Session, Sessions};
+use super::budget::Budget;
 use super::pages::{self, Joining};
 use super::proxy::Proxies;
 use super::sign_in::SignIn;
@@ -30,6 +29,7 @@ use super::{
     pause_before_repeat,
 };
 use crate::config::B1Config;
+use crate::store::Seat;
 
 /// Tries of a call that a lock kept back or that only reads.
 const TRIES: u32 = 4;
@@ -47,7 +47,7 @@ pub struct B1 {
     /// `/b1s/v2`
     root: String,
     sessions: Sessions,
-    budget: DefaultDirectRateLimiter,
+    budget: Budget,
     breaker: Breaker,
     suspects: Suspects,
     throttle: Throttle,
@@ -95,18 +95,22 @@ impl B1 {
             sign_in.clone(),
             config.sessions,
         );
-        let rate = NonZeroU32::new(config.requests_per_second).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
             wire,
             origin,
             root,
             sessions,
-            budget: RateLimiter::direct(Quota::per_second(rate)),
+            budget: Budget::per_second(config.requests_per_second),
             breaker: Breaker::of_connection(name, sign_in),
             suspects: Suspects::default(),
             throttle: Throttle::default(),
             batch: config.batch.max(1) as usize,
         })
+    }
+
+    /// See [`super::Connection::held_by`].
+    pub fn held_by(&self, seat: &Seat) {
+        self.wire.held_by(seat);
     }
 
     /// B1's clock.
@@ -271,7 +275,7 @@ impl B1 {
         limit: Limit<'_>,
         request: impl Fn(&Client) -> reqwest::RequestBuilder,
     ) -> Result<Raw, CallError> {
-        self.budget.until_ready().await;
+        self.budget.take(self.wire.hosts()).await;
         if let Some(left) = self.throttle.left() {
             return Err(CallError::Throttled(throttle::millis(left)));
         }

@@ -27,6 +27,7 @@ pub struct Sessions {
     user: String,
     sign_in: Arc<SignIn>,
     permits: Semaphore,
+    size: u32,
     idle: Mutex<Vec<Cookies>>,
     /// Held during a login.
     login: tokio::sync::Mutex<()>,
@@ -49,6 +50,7 @@ impl Sessions {
             user,
             sign_in,
             permits: Semaphore::new(size as usize),
+            size,
             idle: Mutex::default(),
             login: tokio::sync::Mutex::default(),
         }
@@ -56,9 +58,19 @@ impl Sessions {
 
     /// Waits for a place, takes an idle session or logs in.
     pub async fn acquire(&self) -> Result<Session<'_>, CallError> {
-        let permit =
-            self.permits.acquire().await.map_err(|_| CallError::Unreachable("the connection is closing".into()))?;
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // One for each host: what the others have is taken out beforehand.
+        let hosts = self.wire.hosts().get().min(self.size);
+        let permit = self.permits.acquire_many(hosts).await;
+        let permit = permit.map_err(|_| CallError::Unreachable("the connection is closing".into()))?;
+        let share = (self.size / hosts.max(1)).max(1) as usize;
+        let (idle, beyond) = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = idle.len().min(share);
+            let beyond = idle.split_off(kept);
+            (idle.pop(), beyond)
+        };
+        // Another host has come since they were opened, and may need their licences.
+        self.end(beyond).await;
         let cookies = match idle {
             Some(cookies) => cookies,
             None => self.log_in().await?,
@@ -69,7 +81,11 @@ impl Sessions {
     /// Frees the licences. Best effort: B1 ends idle sessions by itself.
     pub async fn log_out(&self) {
         let idle: Vec<Cookies> = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for cookies in idle {
+        self.end(idle).await;
+    }
+
+    async fn end(&self, sessions: Vec<Cookies>) {
+        for cookies in sessions {
             let request = self.wire.client.post(format!("{}/Logout", self.base)).header("Cookie", &cookies.0);
             let _ = tokio::time::timeout(Duration::from_secs(2), self.wire.fetch(request, LOGIN_LIMIT)).await;
         }

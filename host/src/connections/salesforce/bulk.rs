@@ -129,6 +129,10 @@ impl Salesforce {
         if self.jobs.known().slow_until.is_some_and(|until| Instant::now() < until) {
             return Err(NoJob::Refused("the last one was of no use".into()));
         }
+        // Which of several hosts has left a job cannot be told, and one that lives must not lose its own to another.
+        if self.wire.hosts().get() > 1 {
+            return Err(NoJob::Refused("several hosts write to the org".into()));
+        }
         let mut results = Vec::with_capacity(members.len());
         for chunk in members.chunks(MOST_ROWS) {
             match self.one_job(chunk, limit).await {

@@ -9,14 +9,12 @@ mod namespace;
 pub mod rights;
 mod shared;
 
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -27,6 +25,7 @@ use self::error::Class;
 pub use self::id::full_id;
 pub use self::namespace::Namespace;
 use self::shared::Gathering;
+use super::budget::Budget;
 use super::dial::Dialer;
 use super::pages::{self, Joining};
 use super::proxy::Proxies;
@@ -37,6 +36,7 @@ use super::{
     Suspects, member, pause_before_repeat,
 };
 use crate::config::SalesforceConfig;
+use crate::store::Seat;
 
 /// Bytes of an answer that is only looked at.
 const SMALL: u64 = 1 << 20;
@@ -59,7 +59,7 @@ pub struct Salesforce {
     namespace: Namespace,
     /// `/services/data/v64.0`
     root: String,
-    budget: DefaultDirectRateLimiter,
+    budget: Budget,
     breaker: Breaker,
     suspects: Suspects,
     throttle: Throttle,
@@ -120,7 +120,6 @@ impl Salesforce {
         let timeout = Duration::from_secs(config.timeout_seconds);
         let bus = Dialer::new(&config.pubsub_url, &config.tls, &proxies, base).map_err(unusable)?;
         let wire = Wire::new(transport::client(&config.tls, proxies, base, timeout).map_err(unusable)?);
-        let rate = NonZeroU32::new(config.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let auth = Auth::new(name, config, base, wire.clone())?;
         Ok(Self {
             name: name.to_owned(),
@@ -131,7 +130,7 @@ impl Salesforce {
             wire,
             namespace: Namespace::new(&config.namespace),
             root: format!("/services/data/v{}", config.api_version.trim_start_matches('v')),
-            budget: RateLimiter::direct(Quota::per_second(rate)),
+            budget: Budget::per_second(config.requests_per_second),
             throttle: Throttle::default(),
             day: Throttle::default(),
             daily_percent: u64::from(config.daily_limit_percent),
@@ -140,6 +139,11 @@ impl Salesforce {
             used: AtomicU64::new(0),
             allowed: AtomicU64::new(0),
         })
+    }
+
+    /// See [`super::Connection::held_by`].
+    pub fn held_by(&self, seat: &Seat) {
+        self.wire.held_by(seat);
     }
 
     /// The org's clock.
@@ -347,7 +351,7 @@ impl Salesforce {
 
     /// The token of a call that may be sent now.
     async fn admitted(&self) -> Result<Token, CallError> {
-        self.budget.until_ready().await;
+        self.budget.take(self.wire.hosts()).await;
         let throttled = |left| CallError::Throttled(throttle::millis(left));
         self.throttle.left().map_or(Ok(()), |left| Err(throttled(left)))?;
         self.check_daily_limit().map_err(throttled)?;

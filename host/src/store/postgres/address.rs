@@ -18,7 +18,7 @@ const SILENT: Duration = Duration::from_secs(10);
 /// lasts, whatever the server is set to; who asks for more, such as a standby's word, has it.
 /// A plan goes by what is asked for: one for all, which the server would make at the sixth time, reads a whole table where a word is rare.
 const SET: &str = "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '30s'; SET client_min_messages = warning; \
-    SET timezone = 'UTC'; SET plan_cache_mode = force_custom_plan; \
+    SET timezone = 'UTC'; SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_custom_plan; \
     DO $$ BEGIN IF current_setting('synchronous_commit') = 'off' THEN SET synchronous_commit = on; END IF; END $$";
 
 /// A server, a database on it, and who signs in.
@@ -66,6 +66,8 @@ impl Address {
         };
         config.ssl_mode(if plain { SslMode::Disable } else { SslMode::Require });
         let tls = if plain { None } else { Some(MakeRustlsConnect::new(tls().map_err(wrong)?)) };
+        // What matters comes as an error, too.
+        config.notice_callback(|notice| tracing::trace!(notice = notice.message(), "the database's server says"));
         config.application_name("tandem").connect_timeout(CONNECTING).keepalives_idle(SILENT);
         config.keepalives_interval(CONNECTING).keepalives_retries(3).tcp_user_timeout(SILENT * 3);
         // Of several servers the one that takes writes.
@@ -92,7 +94,10 @@ impl Address {
             Some(tls) => self.config.connect(tls.clone()),
             None => self.config.connect(NoTls),
         };
-        let mut client = client.map_err(failed)?;
+        let mut client = client.map_err(|error| match failed(error) {
+            StoreError::Database(why) => StoreError::Unreached(why),
+            other => other,
+        })?;
         client.batch_execute(SET).map_err(failed)?;
         Ok(client)
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::{Cell as Mark, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -83,6 +84,24 @@ impl Wire {
                 _ => None,
             }))
         })
+    }
+
+    /// What others told by `NOTIFY`, after a wait of that length at most; none where there is no session.
+    pub fn told(&self, wait: Duration) -> Option<Vec<String>> {
+        use postgres::fallible_iterator::FallibleIterator;
+        let mut open = self.open.borrow_mut();
+        let client = &mut open.as_mut().filter(|open| !open.client.is_closed())?.client;
+        let mut told = Vec::new();
+        let mut notes = client.notifications();
+        let first = notes.timeout_iter(wait).next();
+        if let Ok(Some(first)) = first {
+            told.push(first.payload().to_owned());
+            let mut more = notes.iter();
+            while let Ok(Some(next)) = more.next() {
+                told.push(next.payload().to_owned());
+            }
+        }
+        Some(told)
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Open) -> Result<T>) -> Result<T> {
@@ -185,7 +204,7 @@ impl Engine for Wire {
     }
 }
 
-fn said(wire: &Wire) -> &Connection {
+pub(super) fn said(wire: &Wire) -> &Connection {
     wire
 }
 

@@ -1,5 +1,5 @@
 //! The shared store: a database of PostgreSQL, 14 or newer. One process at a time writes, whichever it is (a lock of the database says whose turn it is);
-//! one host at a time runs on it.
+//! several hosts may run on it (lease.rs).
 //!
 //! The library waits for the server where it is called. So the session that writes has a thread of its own, and reads go to the runtime's
 //! blocking threads.
@@ -7,25 +7,32 @@
 mod address;
 mod dialect;
 mod engine;
+mod lease;
 mod session;
 mod words;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
 
 pub use self::address::Address;
-use self::engine::Wire;
+use self::engine::{Wire, said};
+use self::lease::Lease;
 use self::session::Session;
+use super::among::{self, Among, Fence, Heard, HostSeen, Whose};
 use super::sql::{Base, Connection, Keys, NONE, STEP, SqlStore, Writer, events, params};
-use super::{Access, Durability, Result, StoreError, StoreTrouble};
+use super::{Access, Durability, Result, RunId, StoreError, StoreTrouble};
 
 /// What a new database becomes.
 const SCHEMA: &str = include_str!("schema.sql");
-/// Its format: those of SQLite have the same number where they hold the same.
-const FORMAT: i64 = 12;
-/// Whose turn it is to write, and who is the database's host: names of locks, apart for each schema.
+/// Its format: format 12 of SQLite, and what many hosts need.
+const FORMAT: i64 = 13;
+/// Whose turn it is to write: the name of a lock, apart for each schema.
 const WRITES: &str = "1413566030, hashtext(current_schema() || ' writes')";
-const HOST: &str = "1413566030, hashtext(current_schema() || ' host')";
+/// A host that was heard of within this time runs, as far as commands can tell; in milliseconds.
+const HEARD: i64 = 10_000;
 /// Idle sessions kept for reading.
 const READERS: usize = 4;
 
@@ -37,6 +44,13 @@ pub struct Postgres {
     address: Address,
     writer: Writer,
     readers: Readers,
+    /// Of a host.
+    lease: Option<Lease>,
+}
+
+/// As sessions of a host are named, which ends them where it is taken for dead.
+fn named(host: &str) -> String {
+    format!("tandem {host}")
 }
 
 /// Sessions that nobody uses now.
@@ -52,15 +66,21 @@ impl PostgresStore {
         let wire = Wire::new(address.clone());
         wire.reach()?;
         prepare(&wire, access)?;
+        let clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+        crate::time::follow(said(&wire).prepare(clock).one(NONE, |row| row.get(0))?, Instant::now());
+        let (mut lease, mut host) = (None, None);
+        if access == Access::Host {
+            let id = format!("{:016x}", fastrand::u64(..));
+            lease = Some(Lease::take(Wire::new(address.clone()), &id)?);
+            host = Some(id);
+        }
         if access == Access::Host {
             events::clock_went_back(&wire, crate::time::now(), STEP)?;
         }
-        let session = Session::open(wire, access == Access::Host).map_err(|error| match error {
-            StoreError::InUse(_) => StoreError::InUse(address.words()),
-            other => other,
-        })?;
+        drop(wire);
+        let session = Session::new(Wire::new(address.clone()), host);
         let writer = Writer::start(session).map_err(|e| StoreError::Database(e.to_string()))?;
-        Ok(Self::over(Postgres { address, writer, readers: Readers::default() }, access, Keys::none()))
+        Ok(Self::over(Postgres { address, writer, readers: Readers::default(), lease }, access, Keys::none()))
     }
 }
 
@@ -184,6 +204,9 @@ impl Base for Postgres {
     }
 
     async fn trouble(&self) -> Option<StoreTrouble> {
+        if self.lease.as_ref().is_some_and(|lease| lease.fence().is_lost()) {
+            return Some(StoreTrouble::Lost);
+        }
         if !self.writer.is_failing() {
             return None;
         }
@@ -200,13 +223,62 @@ impl Base for Postgres {
         (!well).then_some(StoreTrouble::TakesNoWrites)
     }
 
-    async fn has_host(&self) -> Result<bool> {
-        let held = format!(
-            "SELECT EXISTS (SELECT 1 FROM pg_locks, (SELECT ARRAY[{HOST}]::bigint[] AS own) AS named WHERE locktype = 'advisory' \
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-             AND classid::bigint = own[1] AND objid::bigint = own[2] & 4294967295)"
-        );
-        self.read(move |db| db.prepare(held).one(NONE, |row| row.get(0))).await
+    async fn hosts(&self) -> Result<Vec<HostSeen>> {
+        self.read(|db| {
+            let select = "SELECT id, machine, version, hosts.since, seen, holds.since, \
+                (SELECT count(*) FROM runs WHERE finished_at IS NULL AND runs.host = hosts.id) \
+                FROM hosts LEFT JOIN holds ON holds.host = hosts.id \
+                WHERE seen > CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - ?1 ORDER BY hosts.since, id";
+            db.prepare(select).all([HEARD], |row| {
+                Ok(HostSeen {
+                    id: row.get(0)?,
+                    machine: row.get(1)?,
+                    version: row.get(2)?,
+                    since: row.get(3)?,
+                    seen: row.get(4)?,
+                    turn_since: row.get(5)?,
+                    runs: row.get::<i64>(6)?.unsigned_abs(),
+                })
+            })
+        })
+        .await
+    }
+
+    fn take_over(db: &Connection, whose: Whose, at_start: bool) -> Result<Vec<RunId>> {
+        let own = "coalesce(current_setting('tandem.host', true), '')";
+        let open = format!("finished_at IS NULL AND {}", whose.condition());
+        let of_gone = "NOT EXISTS (SELECT 1 FROM hosts WHERE id = runs.host)";
+        let take = format!("UPDATE runs SET host = {own} WHERE {open} AND {of_gone} RETURNING id");
+        let taken: Vec<i64> = db.prepare(take).all(NONE, |row| row.get(0))?;
+        let open = format!("SELECT id FROM runs WHERE {open} AND host = {own} ORDER BY id");
+        let open: Vec<i64> = db.prepare(open).all(NONE, |row| row.get(0))?;
+        Ok(open.into_iter().filter(|id| at_start || taken.contains(id)).map(RunId).collect())
+    }
+
+    fn among(&self) -> watch::Receiver<Among> {
+        self.lease.as_ref().map_or_else(among::alone, Lease::among)
+    }
+
+    fn fence(&self) -> Fence {
+        self.lease.as_ref().map(Lease::fence).unwrap_or_default()
+    }
+
+    fn take_turns(&self) {
+        self.lease.iter().for_each(Lease::take_turns);
+    }
+
+    fn tell(&self, flows: &[String]) {
+        self.lease.iter().for_each(|lease| lease.tell(flows));
+    }
+
+    fn heard(&self) -> Option<Heard> {
+        self.lease.as_ref().map(Lease::heard)
+    }
+
+    async fn leave(&self) {
+        if let Some(lease) = &self.lease {
+            lease.leave().await;
+        }
     }
 }
 

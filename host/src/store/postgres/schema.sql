@@ -59,7 +59,9 @@ CREATE TABLE runs (
   finished_at BIGINT,
   error TEXT COLLATE "C",
   packed BIGINT NOT NULL DEFAULT 0,
-  kept BIGINT NOT NULL DEFAULT 0
+  kept BIGINT NOT NULL DEFAULT 0,
+  -- Who runs it: a session of a host says of itself whose it is.
+  host TEXT COLLATE "C" NOT NULL DEFAULT coalesce(current_setting('tandem.host', true), '')
 );
 CREATE INDEX runs_open ON runs (id) WHERE finished_at IS NULL;
 CREATE INDEX runs_unpacked ON runs (id) WHERE packed = 0 AND finished_at IS NOT NULL;
@@ -278,3 +280,19 @@ CREATE TRIGGER acts_stay BEFORE UPDATE ON acts FOR EACH ROW WHEN (NOT (
       AND (new.why IS NOT DISTINCT FROM old.why OR starts_with(new.why, 'hashed:'))
   )
 )) EXECUTE FUNCTION acts_stay();
+
+-- Hosts that have this database, and what each holds that one does for all (lease.rs). A host says by `beat` that it lives; whose row is taken out writes
+-- nothing any more.
+CREATE TABLE hosts (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  machine TEXT COLLATE "C" NOT NULL,
+  version TEXT COLLATE "C" NOT NULL,
+  since BIGINT NOT NULL,
+  seen BIGINT NOT NULL,
+  beat BIGINT NOT NULL
+);
+CREATE TABLE holds (
+  thing TEXT COLLATE "C" PRIMARY KEY,
+  host TEXT COLLATE "C" NOT NULL REFERENCES hosts (id) ON DELETE CASCADE,
+  since BIGINT NOT NULL
+);

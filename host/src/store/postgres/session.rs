@@ -4,73 +4,42 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use super::engine::Wire;
-use super::{HOST, WRITES};
-use crate::store::sql::{Connection, NONE, Session as Writes};
+use super::{WRITES, named};
+use crate::store::among::Lost;
+use crate::store::sql::{Connection, Session as Writes};
 use crate::store::{Durability, Result, StoreError};
 
+/// As [`super::failed`] says that a transaction's number is in the future: `invalid_parameter_value`.
+const UNHEARD_OF: &str = "(22023)";
 /// Between two tries to reach a server that is away.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often it is said that it is away.
 const SAID: Duration = Duration::from_secs(30);
-/// How long the session of before may hold what it held.
-const LETS_GO: Duration = Duration::from_secs(5);
 
 /// See the module's words.
 pub struct Session {
     wire: Wire,
-    /// It is a host's: no other one has the database meanwhile.
-    holds: bool,
+    /// Whose it is, where it is a host's: nothing is written once that is no more among the hosts.
+    host: Option<String>,
     /// This transaction's number, while one is under way.
     within: RefCell<Option<String>>,
     /// A job ended; it stays with the next word.
     ended: Cell<bool>,
-    /// The server's own process for the session of before.
-    process: RefCell<Option<String>>,
 }
 
 impl Session {
-    /// Over a line that was reached; of a host the only one.
-    pub fn open(wire: Wire, holds: bool) -> Result<Self> {
-        let own =
-            Self { wire, holds, within: RefCell::default(), ended: Cell::new(false), process: RefCell::default() };
-        if own.holds {
-            own.hold()?;
-        }
-        Ok(own)
+    /// Over a line that reaches nobody yet.
+    pub fn new(wire: Wire, host: Option<String>) -> Self {
+        Self { wire, host, within: RefCell::default(), ended: Cell::new(false) }
     }
 
     fn reach(&self) -> Result<()> {
         if !self.wire.reach()? {
             return Ok(());
         }
-        let held = if self.holds { self.hold() } else { Ok(()) };
-        if held.is_err() {
-            self.wire.hang_up();
-        }
-        held
-    }
-
-    /// Holds the database as its one host. A session of our own that the server has not missed yet is ended.
-    fn hold(&self) -> Result<()> {
-        let before = self.process.take();
-        if let Some(process) = &before {
-            let ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                WHERE pid || ' ' || backend_start = ?1 AND pid <> pg_backend_pid()";
-            self.connection().prepare(ends).all::<bool, Vec<_>>([process], |row| row.get(0))?;
-        }
-        let own = "SELECT pid || ' ' || backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-        *self.process.borrow_mut() = Some(self.connection().prepare(own).one(NONE, |row| row.get(0))?);
-        let until = Instant::now() + if before.is_some() { LETS_GO } else { Duration::ZERO };
-        loop {
-            let held = self.connection().prepare(format!("SELECT pg_try_advisory_lock({HOST})"));
-            if held.one(NONE, |row| row.get(0))? {
-                return Ok(());
-            }
-            if Instant::now() >= until {
-                return Err(StoreError::InUse("this database".into()));
-            }
-            std::thread::sleep(AGAIN);
-        }
+        let Some(host) = &self.host else { return Ok(()) };
+        let named = self.wire.batch(&format!("SET application_name = '{}'; SET tandem.host = '{host}'", named(host)));
+        named.inspect_err(|_| self.wire.hang_up())
     }
 
     /// Whether a transaction was kept whose commit nobody answered: asked until the server knows.
@@ -78,19 +47,17 @@ impl Session {
         let mut said = Instant::now();
         tracing::warn!("the answer to a commit was lost; whether it was kept is looked up");
         loop {
-            // Whoever has the database by now: what became of it can be asked.
             let status = self
                 .wire
                 .reach()
                 .and_then(|_| self.wire.last_of_batch(&format!("SELECT pg_xact_status('{number}'::xid8)")));
-            let is_reached = self.wire.is_open();
-            // Nothing is written on a line that holds nothing.
+            // What is written next begins on a line that says whose it is.
             self.wire.hang_up();
             match status {
                 Ok(Some(status)) if status == "in progress" => {}
                 Ok(status) => return status.as_deref() == Some("committed"),
                 // A server that never heard of it: one that lost its last moments.
-                Err(_) if is_reached => return false,
+                Err(StoreError::Database(why)) if why.ends_with(UNHEARD_OF) => return false,
                 Err(error) if said.elapsed() > SAID => {
                     said = Instant::now();
                     tracing::error!(%error, "the database's server is away");
@@ -107,16 +74,19 @@ impl Writes for Session {
         &self.wire
     }
 
-    fn begin(&self, durability: Durability) -> Result<()> {
+    /// Each commit lasts, whatever was asked for: unlike a file's, the server's fall does not end those who count on what it forgets.
+    fn begin(&self, _: Durability) -> Result<()> {
         self.reach()?;
-        // Writing waits for its turn among all processes; the next commit that waits for the disk takes all before it along.
-        let lasts = match durability {
-            Durability::Now => "",
-            Durability::WithNextCommit => "SET LOCAL synchronous_commit = off; ",
+        // Only as long as it is among the hosts: who was taken for dead is refused, whatever it was about to write.
+        let is_host = match &self.host {
+            Some(host) => format!(" WHERE EXISTS (SELECT 1 FROM hosts WHERE id = '{host}')"),
+            None => String::new(),
         };
-        let begin = format!("BEGIN; {lasts}SELECT pg_advisory_xact_lock({WRITES}); SELECT pg_current_xact_id()::text");
+        let begin =
+            format!("BEGIN; SELECT pg_advisory_xact_lock({WRITES}); SELECT 'T' || pg_current_xact_id(){is_host}");
         match self.wire.last_of_batch(&begin) {
-            Ok(Some(number)) => {
+            Ok(Some(number)) if number.starts_with('T') => {
+                let number = number.trim_start_matches('T').to_owned();
                 *self.within.borrow_mut() = Some(number);
                 self.ended.set(false);
                 self.wire.begin_anew();
@@ -124,7 +94,7 @@ impl Writes for Session {
             }
             other => {
                 let _ = self.wire.batch("ROLLBACK");
-                Err(other.err().unwrap_or_else(|| StoreError::Database("no number of a transaction".into())))
+                Err(other.err().unwrap_or_else(|| StoreError::Lost(Lost.to_string())))
             }
         }
     }
@@ -137,8 +107,10 @@ impl Writes for Session {
             return Err(StoreError::Database("a statement failed, and nobody took it back".into()));
         }
         let Err(error) = self.wire.batch("COMMIT") else { return Ok(()) };
+        // Whatever came in place of an answer, such as a server's last words: only what the server says later is one.
+        self.wire.hang_up();
         match number {
-            Some(number) if !self.wire.is_open() && self.was_kept(&number) => Ok(()),
+            Some(number) if self.was_kept(&number) => Ok(()),
             _ => Err(error),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem_test_postgres::{Ending, Server};
 
@@ -58,7 +58,7 @@ async fn what_was_told_to_be_kept_is_kept_and_nothing_else_however_often_the_ser
     // Single sessions are cut off in the midst of it, too.
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tandem'";
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tandem%'";
         server.say("postgres", cut).unwrap();
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -74,32 +74,130 @@ async fn what_was_told_to_be_kept_is_kept_and_nothing_else_however_often_the_ser
     assert!(verified.holds() && verified.lines == lines, "{verified:?}");
 }
 
+/// Until the store says that it is so.
+async fn until(store: &PostgresStore, what: &str, is: impl Fn(&Among) -> bool) {
+    let mut among = store.among();
+    let told = tokio::time::timeout(Duration::from_secs(12), among.wait_for(|among| is(among))).await;
+    assert!(told.is_ok_and(|told| told.is_ok()), "{what}: {:?}", *store.among().borrow());
+}
+
 #[tokio::test]
-async fn one_host_at_a_time_and_commands_beside_it() {
+async fn several_hosts_have_one_database_and_one_of_them_the_turn_until_it_goes() {
     let url = SERVER.database().unwrap();
     assert!(matches!(open(&SERVER, &url, Access::Tool).await, Err(StoreError::Missing)));
-    let host = open(&SERVER, &url, Access::Host).await.unwrap();
-    let second = open(&SERVER, &url, Access::Host).await.err().unwrap().to_string();
-    assert!(
-        second.contains("another tandem is using postgres://127.0.0.1") && !second.contains(SERVER.password()),
-        "{second}"
-    );
+    let first = open(&SERVER, &url, Access::Host).await.unwrap();
+    let second = open(&SERVER, &url, Access::Host).await.unwrap();
     let tool = open(&SERVER, &url, Access::Tool).await.unwrap();
-    use crate::store::sql::Base;
-    assert!(tool.base.has_host().await.unwrap());
-    append(&host, &[("A", "1")]).await;
-    let run = lease(&tool, 1).await.unwrap();
-    host.finish(run.id, done(&run)).await.unwrap();
-    assert_eq!(tool.counts().await.unwrap()[0].state, EventState::Done);
-    drop(host);
-    // The session ends a moment later, on its own thread.
-    for _ in 0..100 {
-        if !tool.base.has_host().await.unwrap() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    first.take_turns();
+    until(&first, "it has the turn", |among| among.turn && among.hosts == 2).await;
+    second.take_turns();
+    until(&second, "another has it", |among| among.asked && !among.turn && among.hosts == 2).await;
+    let hosts = tool.hosts().await.unwrap();
+    assert_eq!(hosts.iter().map(|host| host.turn_since.is_some()).collect::<Vec<_>>(), [true, false]);
+    append(&first, &[("A", "1"), ("B", "2")]).await;
+    let (one, other) = (lease(&first, 1).await.unwrap(), lease(&second, 1).await.unwrap());
+    assert_ne!(one.events[0].id, other.events[0].id);
+    assert_eq!(tool.hosts().await.unwrap().iter().map(|host| host.runs).collect::<Vec<_>>(), [1, 1]);
+    // It goes, and leaves a run open.
+    let asked = Instant::now();
+    first.leave().await;
+    until(&second, "it has the turn", |among| among.turn && among.hosts == 1 && among.left > 0).await;
+    assert!(asked.elapsed() < Duration::from_secs(5), "it was told");
+    assert!(second.abandoned(Whose::Agents, true).await.unwrap().is_empty(), "who takes up others leaves these");
+    let left = second.abandoned(Whose::Flows, false).await.unwrap();
+    assert_eq!(left.iter().map(|run| run.id).collect::<Vec<_>>(), [one.id]);
+    assert!(second.abandoned(Whose::Flows, false).await.unwrap().is_empty(), "it is its own now");
+    second.finish(one.id, done(&one)).await.unwrap();
+    second.finish(other.id, done(&other)).await.unwrap();
+    let late = first.finish(one.id, done(&one)).await.unwrap_err().to_string();
+    assert!(late.contains("others go on with its work"), "{late}");
+    assert!(
+        first.append(Intake { position: Some(("source".into(), "old".into())), ..Intake::default() }).await.is_err()
+    );
+    second.leave().await;
+    assert!(!tool.has_host().await.unwrap());
+}
+
+/// As one that is frozen: its process lives, and its sessions do.
+#[tokio::test]
+async fn who_does_not_say_that_it_lives_is_taken_out_and_writes_and_sends_nothing_more() {
+    let url = SERVER.database().unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    let frozen = open(&SERVER, &url, Access::Host).await.unwrap();
+    frozen.take_turns();
+    until(&frozen, "it has the turn", |among| among.turn).await;
+    append(&frozen, &[("A", "1")]).await;
+    let run = lease(&frozen, 1).await.unwrap();
+    // Its word is not counted.
+    let deaf = "CREATE FUNCTION deaf() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.beat := old.beat; RETURN new; END $$; \
+        CREATE TRIGGER deaf BEFORE UPDATE ON hosts FOR EACH ROW WHEN (old.id = '{id}') EXECUTE FUNCTION deaf()";
+    let id = frozen.hosts().await.unwrap()[0].id.clone();
+    SERVER.say(name, &deaf.replace("{id}", &id)).unwrap();
+    let fence = frozen.fence();
+    let since = Instant::now();
+    let other = open(&SERVER, &url, Access::Host).await.unwrap();
+    other.take_turns();
+    until(&other, "it takes over", |among| among.turn && among.hosts == 1 && among.left > 0).await;
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    fence.closes().await;
+    assert!(fence.pass().await.is_err());
+    let entry = JournalEntry {
+        seq: 1,
+        item: 0,
+        kind: "http".into(),
+        subject: String::new(),
+        state: CallState::Intended,
+        at: 1,
+        request: "{}".into(),
+        response: String::new(),
+        took: None,
+    };
+    assert!(frozen.journal_write(run.id, vec![entry], Durability::Now).await.is_err(), "nothing is intended any more");
+    assert_eq!(frozen.trouble().await, Some(StoreTrouble::Lost));
+    assert_eq!(other.abandoned(Whose::Flows, false).await.unwrap()[0].id, run.id);
+    assert!(other.journal_read(run.id).await.unwrap().is_empty());
+}
+
+/// The server was away for all alike.
+#[tokio::test]
+async fn a_server_that_was_away_takes_nobody_out() {
+    let mut server = Server::start().unwrap();
+    let url = server.database().unwrap();
+    let hosts = [open(&server, &url, Access::Host).await.unwrap(), open(&server, &url, Access::Host).await.unwrap()];
+    hosts.iter().for_each(|host| host.take_turns());
+    for host in &hosts {
+        until(host, "both are there", |among| among.asked && among.hosts == 2).await;
     }
-    open(&SERVER, &url, Access::Host).await.unwrap();
+    let turn = hosts.iter().position(|host| host.among().borrow().turn).unwrap();
+    server.stop(Ending::Immediate).unwrap();
+    tokio::time::sleep(GONE + Duration::from_secs(3)).await;
+    let held = tokio::time::timeout(Duration::from_millis(100), hosts[0].fence().pass()).await;
+    assert!(held.is_err(), "nothing is sent meanwhile");
+    server.begin().unwrap();
+    for host in &hosts {
+        host.fence().pass().await.unwrap();
+        append(host, &[("A", "1")]).await;
+    }
+    tokio::time::sleep(GONE + Duration::from_secs(2)).await;
+    for host in &hosts {
+        assert_eq!(host.among().borrow().hosts, 2);
+        assert!(host.trouble().await.is_none());
+    }
+    assert!(hosts[turn].among().borrow().turn);
+}
+
+#[tokio::test]
+async fn a_host_hears_what_another_has_for_its_flows() {
+    let url = SERVER.database().unwrap();
+    let hosts = [open(&SERVER, &url, Access::Host).await.unwrap(), open(&SERVER, &url, Access::Host).await.unwrap()];
+    for host in &hosts {
+        until(host, "both are there", |among| among.hosts == 2).await;
+    }
+    let mut heard = [hosts[0].heard().unwrap(), hosts[1].heard().unwrap()];
+    hosts[0].tell(&["orders".into(), "stock".into(), "orders".into()]);
+    let told = tokio::time::timeout(Duration::from_secs(2), heard[1].recv()).await.unwrap().unwrap();
+    assert_eq!(told, ["orders", "stock"]);
+    assert!(heard[0].try_recv().is_err(), "not its own words");
 }
 
 #[tokio::test]

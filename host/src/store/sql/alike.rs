@@ -139,7 +139,7 @@ async fn history(store: &SqlStore<impl Base>, steps: &[Step]) -> Vec<String> {
     for search in [Search { limit: 100, ..Search::default() }, found("ok", false), found("3", true)] {
         said.push(format!("{:?}", store.find(search).await.unwrap().iter().map(told).collect::<Vec<_>>()));
     }
-    for run in store.abandoned().await.unwrap() {
+    for run in store.abandoned(Whose::Flows, true).await.unwrap() {
         said.push(format!("{:?} {:?}", run.id, store.journal_read(run.id).await));
     }
     said.push(format!("{:?}", store.journal_about("subject", 100).await));

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicI64;
 
+use tokio::sync::watch;
+
 use super::reducing::Looked;
 use super::sealing::Keys;
 use super::statement::Connection;
-use crate::store::{Access, Durability, Result, StoreTrouble};
+use crate::store::among::{self, Among, Fence, Heard, HostSeen, Whose};
+use crate::store::{Access, Durability, Result, RunId, StoreTrouble};
 
 /// A database. One process at a time writes, whichever it is: within [`Base::write`] nobody else does.
 pub trait Base: Send + Sync + 'static {
@@ -43,8 +46,26 @@ pub trait Base: Send + Sync + 'static {
     fn copy(&self, into: &Path) -> impl Future<Output = Result<()>> + Send;
     /// See [`crate::store::Store::trouble`].
     fn trouble(&self) -> impl Future<Output = Option<StoreTrouble>> + Send;
-    /// Whether a host has it open, this one or another.
-    fn has_host(&self) -> impl Future<Output = Result<bool>> + Send;
+    /// See [`crate::store::Shared::hosts`].
+    fn hosts(&self) -> impl Future<Output = Result<Vec<HostSeen>>> + Send;
+    /// See [`crate::store::Store::abandoned`]: makes them this host's.
+    fn take_over(db: &Connection, whose: Whose, at_start: bool) -> Result<Vec<RunId>>;
+
+    /// These as [`crate::store::Shared`] has them; unless said otherwise one host at a time has the database.
+    fn among(&self) -> watch::Receiver<Among> {
+        among::alone()
+    }
+    fn fence(&self) -> Fence {
+        Fence::default()
+    }
+    fn take_turns(&self) {}
+    fn tell(&self, _: &[String]) {}
+    fn heard(&self) -> Option<Heard> {
+        None
+    }
+    fn leave(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// A store over a database.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::statement::{Connection, NONE, Row, params};
 use super::{Base, SqlStore, trail};
-use crate::store::trail::{Head, Page};
+use crate::store::trail::{Found, Head, Page};
 use crate::store::*;
 
 /// A session that nobody used for so long is over.
@@ -271,6 +271,14 @@ impl<B: Base> People for SqlStore<B> {
     }
     async fn trail(&self, after: i64, limit: u32) -> Result<Page> {
         self.read(move |db| trail::page(db, after, limit)).await
+    }
+
+    async fn trail_before(&self, line: i64) -> Result<Option<Found>> {
+        self.read(move |db| trail::before(db, line)).await
+    }
+
+    async fn trail_between(&self, since: Millis, until: Millis) -> Result<Option<(i64, i64)>> {
+        self.read(move |db| trail::between(db, since, until)).await
     }
 
     async fn trail_head(&self) -> Result<Option<Head>> {

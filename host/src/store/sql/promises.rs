@@ -32,7 +32,10 @@ pub(in crate::store) async fn on_postgres() -> Arc<PostgresStore> {
         let address = Address::of(&url, Some(SERVER.password().into()), || Err("no TLS".into())).unwrap();
         PostgresStore::open_at(address, Access::Host).unwrap()
     };
-    Arc::new(tokio::task::spawn_blocking(open).await.unwrap())
+    let store = tokio::task::spawn_blocking(open).await.unwrap();
+    store.take_turns();
+    store.among().wait_for(|among| among.turn).await.unwrap();
+    Arc::new(store)
 }
 
 macro_rules! on_each {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::statement::{Connection, NONE, params};
 use super::{Base, KeyId, Keys, SqlStore, retention, sealing, search, values};
+use crate::store::Shared;
 use crate::store::{Access, Kept, Millis, Progress, Resealed, Result, Seals, StoreError};
 
 /// Rows looked up at once.
@@ -60,7 +61,7 @@ impl<B: Base> SqlStore<B> {
     async fn host_holds(&self, current: KeyId) -> Result<()> {
         let until = tokio::time::Instant::now() + TAKEN_UP;
         loop {
-            if !self.base.has_host().await? {
+            if !self.has_host().await? {
                 return Ok(());
             }
             let held = self.read(sealing::held).await?;

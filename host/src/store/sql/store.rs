@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use ring::rand::SecureRandom;
+use tokio::sync::watch;
 
 use super::statement::{Connection, NONE, Row, params};
 use super::{Base, SqlStore, events, packing, releases, retention, runs, search, sightings};
@@ -155,11 +156,11 @@ impl<B: Base> Store for SqlStore<B> {
         self.base.take_in(Durability::WithNextCommit, lease).await
     }
 
-    async fn abandoned(&self) -> Result<Vec<Run>> {
-        self.read(|db| {
-            let ids: Vec<i64> =
-                db.prepare("SELECT id FROM runs WHERE finished_at IS NULL ORDER BY id").all(NONE, |row| row.get(0))?;
-            ids.into_iter().filter_map(|id| runs::run(db, RunId(id)).transpose()).collect()
+    async fn abandoned(&self, whose: Whose, at_start: bool) -> Result<Vec<Run>> {
+        // All or nothing: a run that became this host's is given to it.
+        self.write(move |db| {
+            let ids = B::take_over(db, whose, at_start)?;
+            ids.into_iter().filter_map(|id| runs::run(db, id).transpose()).collect()
         })
         .await
     }
@@ -174,8 +175,11 @@ impl<B: Base> Store for SqlStore<B> {
         let before = self.swept.load(Ordering::Relaxed);
         // Sweeps follow each other within a second; a longer way is that of a clock that was set, or of a machine that slept.
         let stepped = if before > 0 { now - before } else { 0 };
+        let sets_clocks = self.base.among().borrow().turn;
         let sweep = move |db: &Connection| {
-            if stepped > STEP {
+            if !sets_clocks {
+                // Another one does, which goes by the same clock.
+            } else if stepped > STEP {
                 events::clock_went_forward(db, stepped)?;
             } else if stepped < -STEP {
                 events::clock_went_back(db, now, STEP)?;
@@ -478,6 +482,37 @@ impl<B: Base> Store for SqlStore<B> {
 
     async fn trouble(&self) -> Option<StoreTrouble> {
         self.base.trouble().await
+    }
+}
+
+#[async_trait]
+impl<B: Base> Shared for SqlStore<B> {
+    async fn hosts(&self) -> Result<Vec<HostSeen>> {
+        self.base.hosts().await
+    }
+
+    fn among(&self) -> watch::Receiver<Among> {
+        self.base.among()
+    }
+
+    fn fence(&self) -> Fence {
+        self.base.fence()
+    }
+
+    fn take_turns(&self) {
+        self.base.take_turns();
+    }
+
+    fn tell(&self, flows: &[String]) {
+        self.base.tell(flows);
+    }
+
+    fn heard(&self) -> Option<Heard> {
+        self.base.heard()
+    }
+
+    async fn leave(&self) {
+        self.base.leave().await;
     }
 }
 

@@ -21,8 +21,9 @@ use rusqlite::{Connection as Sqlite, OpenFlags};
 use self::place::Place;
 use self::room::Room;
 use self::session::{Session, execute};
-use super::sql::{Base, Connection, Keys, SqlStore, Writer, events, params, sealing, trail};
-use super::{Access, Durability, Result, StoreError, StoreTrouble};
+use super::among::{HostSeen, Whose};
+use super::sql::{Base, Connection, Keys, NONE, SqlStore, Writer, events, params, sealing, trail};
+use super::{Access, Durability, Millis, Result, RunId, StoreError, StoreTrouble};
 
 /// One entry per format: entry n brings format n to n+1. Published entries never change.
 const MIGRATIONS: &[&str] = &[
@@ -198,8 +199,26 @@ impl Base for SqliteFile {
         (!well).then_some(StoreTrouble::TakesNoWrites)
     }
 
-    async fn has_host(&self) -> Result<bool> {
-        Ok(has_host(self.place.path()))
+    async fn hosts(&self) -> Result<Vec<HostSeen>> {
+        let Some(since) = host_since(self.place.path()) else { return Ok(Vec::new()) };
+        let runs = self.read(|db| {
+            db.prepare("SELECT count(*) FROM runs WHERE finished_at IS NULL").one(NONE, |row| row.get::<i64>(0))
+        });
+        Ok(vec![HostSeen {
+            id: String::new(),
+            machine: whoami::hostname().unwrap_or_else(|_| "host".into()),
+            version: env!("CARGO_PKG_VERSION").into(),
+            since,
+            seen: crate::time::now(),
+            turn_since: Some(since),
+            runs: runs.await?.unsigned_abs(),
+        }])
+    }
+
+    fn take_over(db: &Connection, whose: Whose, at_start: bool) -> Result<Vec<RunId>> {
+        let theirs = whose.condition();
+        let open = format!("SELECT id FROM runs WHERE finished_at IS NULL AND {theirs} AND ?1 ORDER BY id");
+        db.prepare(open).all([at_start], |row| Ok(RunId(row.get(0)?)))
     }
 }
 
@@ -258,8 +277,16 @@ fn prepare(connection: &Sqlite, keys: &Keys) -> Result<()> {
 
 /// Whether a host has this database open.
 pub fn has_host(path: &Path) -> bool {
-    let Ok(file) = File::open(path.with_extension("lock")) else { return false };
-    file.try_lock_shared().is_err()
+    host_since(path).is_some()
+}
+
+/// Since when a host has it open; none where none has.
+fn host_since(path: &Path) -> Option<Millis> {
+    let lock = File::open(path.with_extension("lock")).ok()?;
+    lock.try_lock_shared().err()?;
+    let taken = lock.metadata().and_then(|file| file.modified()).ok();
+    let since = taken.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    Some(since.and_then(|since| Millis::try_from(since.as_millis()).ok()).unwrap_or_default())
 }
 
 fn lock_beside(path: &Path) -> Result<File> {

@@ -58,7 +58,7 @@ async fn a_crash_leaves_the_run_open_with_its_journal() {
         run
     };
     let store = SqliteStore::open(&path, Access::Host).unwrap();
-    let abandoned = store.abandoned().await.unwrap();
+    let abandoned = store.abandoned(Whose::Flows, true).await.unwrap();
     assert_eq!(abandoned.len(), 1);
     assert_eq!((abandoned[0].id, abandoned[0].release.as_str()), (run.id, "digest"));
     assert_eq!(store.journal_read(run.id).await.unwrap()[0].state, CallState::Intended);
@@ -274,7 +274,7 @@ async fn a_store_of_the_format_before_is_taken_over_with_what_was_under_way() {
     .unwrap();
     drop(old);
     let store = SqliteStore::open(&path, Access::Host).unwrap();
-    let open = store.abandoned().await.unwrap();
+    let open = store.abandoned(Whose::Flows, true).await.unwrap();
     assert_eq!((open.len(), open[0].events[0].attempts, open[0].repeated), (1, 2, true));
     let ready = lease(&store, 10).await.unwrap();
     assert_eq!(ready.events.iter().map(|event| event.id.0).collect::<Vec<_>>(), [3], "A is under way");

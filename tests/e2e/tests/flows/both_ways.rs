@@ -312,10 +312,8 @@ async fn an_address_is_one_value() -> Result<()> {
 /// Has the night's timer fire: its last firing is moved to the day before.
 async fn night(world: &mut World) -> Result<()> {
     world.stop().await?;
-    let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
-    let day_ago = "UPDATE positions SET position = CAST(CAST(position AS INTEGER) - 90000000 AS TEXT) WHERE source = 'timer:accounts:partners'";
-    assert_eq!(store.execute(day_ago, [])?, 1, "the timer has its position");
-    drop(store);
+    let day_ago = "UPDATE positions SET position = CAST(CAST(position AS BIGINT) - 90000000 AS TEXT) WHERE source = 'timer:accounts:partners'";
+    assert_eq!(world.database.change(day_ago)?, 1, "the timer has its position");
     world.up().await
 }
 
@@ -806,14 +804,8 @@ async fn undecided() -> Result<(World, String, String)> {
     Ok((world, account, id))
 }
 
-fn store(world: &World) -> Result<rusqlite::Connection> {
-    Ok(rusqlite::Connection::open(world.folder().join("data/tandem.db"))?)
-}
-
 fn planned(world: &World, id: &str) -> Result<Vec<String>> {
-    let store = store(world)?;
-    let mut rows = store.prepare("SELECT payload FROM wakes WHERE key = ?1 AND payload LIKE '%after%'")?;
-    Ok(rows.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    world.database.rows(&format!("SELECT payload FROM wakes WHERE key = '{id}' AND payload LIKE '%after%'"))
 }
 
 async fn looks(world: &World, id: &str, after: u64) -> Result<()> {
@@ -824,14 +816,12 @@ async fn looks(world: &World, id: &str, after: u64) -> Result<()> {
 /// The time of the looks that are planned comes, and they are done.
 async fn due(world: &mut World, id: &str) -> Result<()> {
     world.stop().await?;
-    store(world)?.execute("UPDATE wakes SET at = 0 WHERE key = ?1", [id])?;
+    world.database.change(&format!("UPDATE wakes SET at = 0 WHERE key = '{id}'"))?;
     // As the time that passes.
-    store(world)?.execute("DELETE FROM storage WHERE key = ?1", [format!("undecided:{id}")])?;
+    world.database.change(&format!("DELETE FROM storage WHERE key = 'undecided:{id}'"))?;
     world.up().await?;
-    let begun = async |world: &World| {
-        let left = "SELECT count(*) FROM wakes WHERE key = ?1 AND at = 0";
-        Ok((store(world)?.query_row(left, [id], |row| row.get::<_, i64>(0))? == 0).then_some(()))
-    };
+    let left = format!("SELECT count(*) FROM wakes WHERE key = '{id}' AND at = 0");
+    let begun = async |world: &World| Ok((world.database.number(&left)? == 0).then_some(()));
     world.until("the look", PATIENCE, begun).await?;
     world.settled().await
 }

@@ -341,17 +341,15 @@ async fn what_came_while_the_partner_was_in_review_is_shown_once_it_has_its_acco
 async fn forgotten(world: &mut World) -> Result<()> {
     world.settled().await?;
     world.kill().await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     for flow in ["invoices", "fulfilment"] {
         world.tandem(&["plugin", "grant", flow, "--yes"]).await?;
     }
     world.start()?;
     let looks = async |world: &World| {
-        let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
         let begun =
             "SELECT count(*) FROM positions WHERE source IN ('b1:erp:Invoices:stamp', 'b1:erp:DeliveryNotes:stamp')";
-        let begun: i64 = store.query_row(begun, [], |row| row.get(0)).unwrap_or_default();
-        Ok((begun == 2).then_some(()))
+        Ok((world.database.number(begun).unwrap_or_default() == 2).then_some(()))
     };
     world.until("both to be watched", std::time::Duration::from_secs(60), looks).await
 }
@@ -395,7 +393,7 @@ async fn what_followed_an_order_is_shown_also_by_a_flow_that_is_granted_after_it
     let order = won(&world, &id).await?;
     world.settled().await?;
     world.kill().await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
     world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
     world.start()?;

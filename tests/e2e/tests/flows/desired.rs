@@ -63,15 +63,14 @@ async fn another_day(world: &mut World, flows: &[&str]) -> Result<()> {
     let file = world.folder().join("tandem.toml");
     let config = std::fs::read_to_string(&file)?.replace("Etc/GMT+12", "Pacific/Kiritimati");
     std::fs::write(&file, config)?;
-    let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
     let hours_ago = (now - 3 * 3_600_000).to_string();
     for flow in flows {
         let source = format!("timer:{flow}:look-again");
-        let changed = store.execute("UPDATE positions SET position = ?2 WHERE source = ?1", [&source, &hours_ago])?;
+        let back = format!("UPDATE positions SET position = '{hours_ago}' WHERE source = '{source}'");
+        let changed = world.database.change(&back)?;
         anyhow::ensure!(changed == 1, "{flow} has no such timer");
     }
-    drop(store);
     world.up().await
 }
 

@@ -192,9 +192,8 @@ async fn an_account_that_loses_its_customer_shows_nothing_of_it_any_more() -> Re
     world.until_record("Account", "nothing of a customer that is another's", empty(&first)).await?;
     world.settled().await?;
     // It is shown once, and nothing of where it was is looked at again.
-    let links = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
     let count = "SELECT count(*) FROM links WHERE b1_id = 'C00001' AND kind IN ('credit', 'receivables')";
-    assert_eq!(links.query_row(count, [], |row| row.get::<_, i64>(0))?, 2);
+    assert_eq!(world.database.number(count)?, 2);
     carry(&world, &second, Value::Null).await?;
     move_money(&world).await?;
     world.until_record("Account", "nothing of a customer that has no account", empty(&second)).await?;

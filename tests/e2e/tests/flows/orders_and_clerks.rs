@@ -151,9 +151,7 @@ async fn a_refusal_that_was_ignored_is_asked_no_more_and_makes_nothing() -> Resu
     world.b1_settings(json!({})).await?;
     let look = async |world: &mut World| -> Result<()> {
         world.stop().await?;
-        let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
-        store.execute("UPDATE wakes SET at = 0 WHERE key = ?1", [&id])?;
-        drop(store);
+        world.database.change(&format!("UPDATE wakes SET at = 0 WHERE key = '{id}'"))?;
         world.up().await?;
         world.settled().await
     };
@@ -238,14 +236,11 @@ async fn a_look_that_was_due_makes_nothing_anew_of_what_an_approver_refused() ->
         world.settled().await?;
         world.b1_settings(json!({})).await?;
         world.stop().await?;
-        let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
-        let planned = store.execute("UPDATE wakes SET at = 0 WHERE key = ?1", [&id])?;
+        let planned = world.database.change(&format!("UPDATE wakes SET at = 0 WHERE key = '{id}'"))?;
         assert_eq!(planned, 1, "the look is still to come");
         world.up().await?;
-        let begun = async |_: &World| {
-            let left = "SELECT count(*) FROM wakes WHERE key = ?1 AND at = 0";
-            Ok((store.query_row(left, [&id], |row| row.get::<_, i64>(0))? == 0).then_some(()))
-        };
+        let left = format!("SELECT count(*) FROM wakes WHERE key = '{id}' AND at = 0");
+        let begun = async |world: &World| Ok((world.database.number(&left)? == 0).then_some(()));
         world.until("the look", PATIENCE, begun).await?;
         world.settled().await?;
         assert_eq!(world.orders_of(&id).await?, Vec::<Value>::new());
@@ -328,7 +323,7 @@ async fn an_order_cancelled_before_it_was_linked_stays_cancelled_as_decided() ->
     let id = win(&world, "Synced").await?;
     let entry = live(&world, &id).await?[0]["DocEntry"].clone();
     world.kill().await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
     world.b1_call("POST", &format!("/Orders({entry})/Cancel"), Value::Null).await?;
     world.up().await?;
@@ -528,7 +523,7 @@ async fn a_host_without_memory_cancels_no_clerks_duplicate() -> Result<()> {
     let (id, order, _) = duplicated(&world).await?;
     world.kill().await?;
     desk(&world, &format!("deliver/{order}")).await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
     world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
     world.up().await?;

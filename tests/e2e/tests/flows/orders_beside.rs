@@ -244,7 +244,7 @@ async fn a_host_without_memory_knows_its_orders_also_after_a_person_wanted_one_a
     world.until_state(&id, "Synced").await?;
     world.settled().await?;
     world.kill().await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
     world.up().await?;
     world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-1" })).await?;
@@ -882,14 +882,7 @@ async fn a_refused_draft_is_asked_about_by_a_host_that_was_restored_from_before_
     until_live(&world, &id, 0).await?;
     world.settled().await?;
     world.stop().await?;
-    let (data, backup) = (world.folder().join("data"), world.folder().join("backup"));
-    std::fs::create_dir(&backup)?;
-    for file in std::fs::read_dir(&data)? {
-        let file = file?;
-        if file.file_type()?.is_file() {
-            std::fs::copy(file.path(), backup.join(file.file_name()))?;
-        }
-    }
+    world.database.keep()?;
     world.up().await?;
     world.b1_settings(json!({ "approval_over": 0.01 })).await?;
     world.win(&id).await?;
@@ -899,8 +892,7 @@ async fn a_refused_draft_is_asked_about_by_a_host_that_was_restored_from_before_
     until_message(&world, &id, "refused by its approver").await?;
     world.settled().await?;
     world.stop().await?;
-    std::fs::remove_dir_all(&data)?;
-    std::fs::rename(&backup, &data)?;
+    world.database.put_back()?;
     world.up().await?;
     sync_now(&world, &id).await?;
     let asked = async |world: &World| {

@@ -58,7 +58,7 @@ async fn approve(world: &World, draft: i64) -> Result<()> {
 /// The host starts anew with nothing but its grants.
 async fn without_memory(world: &mut World) -> Result<()> {
     world.kill().await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
     world.up().await
 }

@@ -79,7 +79,7 @@ async fn set_quantity(world: &World, id: &str, quantity: i64) -> Result<()> {
 /// The host loses all it remembers.
 async fn forget(world: &mut World) -> Result<()> {
     world.stop().await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
     Ok(())
 }
@@ -454,11 +454,7 @@ async fn an_order_that_its_documents_close_long_after_it_was_made_is_told() -> R
     for (_, entry) in &made {
         // The last look at a stamp is the second one.
         let twice = format!("SELECT count(*) FROM events WHERE dedup LIKE 'erp:Orders({entry})@%+' AND state = 4");
-        let looked = async |world: &World| {
-            let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
-            let seen: i64 = store.query_row(&twice, [], |row| row.get(0))?;
-            Ok((seen > 0).then_some(()))
-        };
+        let looked = async |world: &World| Ok((world.database.number(&twice)? > 0).then_some(()));
         world.until("the order to be looked at twice", PATIENCE, looked).await?;
     }
     for (action, (_, entry)) in ["deliver", "invoice"].iter().zip(&made) {
@@ -495,12 +491,9 @@ async fn a_mapping_that_gains_a_field_asks_nothing_of_orders_that_close() -> Res
     world.send("POST", &format!("{}/admin/deliver/{entry}", world.b1), &json!({})).await?;
     until_status(&world, &id, "Closed").await?;
     let ended = async |world: &World| {
-        let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
-        let open: i64 = store.query_row(
-            "SELECT (SELECT count(*) FROM events WHERE state < 3) + (SELECT count(*) FROM wakes WHERE at < 9e12)",
-            [],
-            |row| row.get(0),
-        )?;
+        let open =
+            "SELECT (SELECT count(*) FROM events WHERE state < 3) + (SELECT count(*) FROM wakes WHERE at < 9e12)";
+        let open = world.database.number(open)?;
         Ok((open == 0).then_some(()))
     };
     world.until("all looks to end", PATIENCE, ended).await?;

@@ -100,8 +100,8 @@ async fn set_quantity(world: &World, id: &str, quantity: i64) -> Result<()> {
 /// The day passes that an order waits for its customer.
 async fn a_day_later(world: &mut World, id: &str) -> Result<()> {
     world.stop().await?;
-    let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
-    ensure!(store.execute("UPDATE events SET due_at = 0 WHERE key = ?1 AND state = 2", [id])? == 1, "one waits");
+    let later = format!("UPDATE events SET due_at = 0 WHERE key = '{id}' AND state = 2");
+    ensure!(world.database.change(&later)? == 1, "one waits");
     world.up().await?;
     question(world, "waited too long").await?;
     Ok(())

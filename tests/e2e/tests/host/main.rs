@@ -24,5 +24,7 @@ mod releases;
 mod reload;
 mod sandbox;
 mod service;
+#[cfg(unix)]
+mod several;
 mod tools;
 mod upgrade;

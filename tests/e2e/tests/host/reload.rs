@@ -173,7 +173,7 @@ async fn nobody_waits_while_the_plugin_of_a_new_flow_is_compiled_and_a_stop_is_h
     }
     // At the first start of a host that has not compiled it, a stop does not wait for it either.
     world.kill().await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     world.start()?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let asked = std::time::Instant::now();

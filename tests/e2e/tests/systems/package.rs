@@ -283,7 +283,7 @@ async fn what_a_host_asked_whose_database_was_lost_is_closed_and_an_answer_to_it
     let id = over_the_limit(&world).await?;
     let lost = question(&world, &id).await?;
     world.kill().await?;
-    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.database.forget(world.folder())?;
     world
         .change("Tandem_Review__c", lost["Id"].as_str().context("no id")?, json!({ "Tandem_Answer__c": "ignore" }))
         .await?;

@@ -13,6 +13,7 @@ const TONE = {
   refused: 'bad',
   unknown: 'plain',
   used_up: 'warn',
+  elsewhere: 'plain',
 } as const;
 
 export function Connections({ of }: { of: Overview }) {
