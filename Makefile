@@ -18,6 +18,7 @@ demo: setup plugins console
 test: lint build
 	cd plugins && $(CARGO) test --quiet --locked --target "$(HOST)"
 	cd host/console && PATH="$(TOOLS)/bin:$$PATH" && npm run --silent test && npm run --silent test:browser
+	TANDEM_TEST_STORE=postgres RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace --test flows -- orders_found:: chain::
 	PATH="$(TOOLS)/bin:$$PATH" RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace --no-fail-fast
 
 setup:
@@ -46,12 +47,14 @@ lint: setup-tests console
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error --manifest-path plugins/Cargo.toml check bans licenses sources
 
 # The long form of the fault tests: 1,000 kills with orders, 200 with all flows, and each situation of the flows again with faults.
-soak: setup plugins console
+soak: setup-tests plugins console
 	$(CARGO) build --quiet --locked --release --workspace --all-targets
 	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test host -- --nocapture won_opportunities_survive_kill
+	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test host -- --nocapture several::won_opportunities
 	TANDEM_SOAK_KILLS=200 $(CARGO) test --locked --release --workspace --test host -- --nocapture all_flows::
 	TANDEM_DAYS=20 $(CARGO) test --locked --release --workspace --test flows -- orders_days::
 	TANDEM_FAULTS=0.02 $(CARGO) test --locked --release --workspace --no-fail-fast --test flows
+	TANDEM_TEST_STORE=postgres $(CARGO) test --locked --release --workspace --no-fail-fast --test flows
 
 bench: setup plugins console
 	$(CARGO) build --quiet --locked --release --workspace

@@ -50,9 +50,14 @@ impl Database {
         match std::env::var("TANDEM_TEST_STORE").as_deref() {
             #[cfg(unix)]
             Ok("postgres") => Self::on_server(),
-            Ok("sqlite") | Err(_) => Ok(Self::File(folder.join("data/tandem.db"))),
+            Ok("sqlite") | Err(_) => Ok(Self::in_file(folder)),
             Ok(other) => anyhow::bail!("TANDEM_TEST_STORE={other}: sqlite or postgres"),
         }
+    }
+
+    /// The file that a host makes.
+    pub fn in_file(folder: &Path) -> Self {
+        Self::File(folder.join("data/tandem.db"))
     }
 
     /// A new one on the server that this process' worlds share.

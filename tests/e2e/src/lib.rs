@@ -210,10 +210,16 @@ impl World {
                 "[flows.{plugin}]\nplugin = \"{plugin}\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n{lines}\n\n"
             ));
         }
+        // Whoever sets the host's own clock wants one that goes by it, and not by a server's.
+        let has_clock = setup.environment.iter().any(|(name, _)| *name == "CLOCK_OFF");
         #[cfg(unix)]
-        let database = if setup.shared { Database::on_own_server()? } else { Database::fresh(path)? };
+        let database = match (setup.shared, has_clock) {
+            (true, _) => Database::on_own_server()?,
+            (false, true) => Database::in_file(path),
+            (false, false) => Database::fresh(path)?,
+        };
         #[cfg(not(unix))]
-        let database = Database::fresh(path)?;
+        let database = if has_clock { Database::in_file(path) } else { Database::fresh(path)? };
         database.prepare(path)?;
         // A test may say more of it.
         let (own, more) = match (database.lines(), setup.more.split_once("[store]\n")) {
