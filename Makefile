@@ -18,7 +18,7 @@ demo: setup plugins console
 test: lint build
 	cd plugins && $(CARGO) test --quiet --locked --target "$(HOST)"
 	cd host/console && PATH="$(TOOLS)/bin:$$PATH" && npm run --silent test && npm run --silent test:browser
-	TANDEM_TEST_STORE=postgres RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace --test flows -- orders_found:: chain::
+	TANDEM_TEST_STORE=postgres RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace --test flows -- orders_found::
 	PATH="$(TOOLS)/bin:$$PATH" RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace --no-fail-fast
 
 setup:

@@ -12,7 +12,7 @@ use crate::store::Millis;
 static FOLLOWED: RwLock<Option<(Millis, Instant)>> = RwLock::new(None);
 
 /// Less is no other time, but the way that the answer took.
-const WAY: Millis = 50;
+const WAY: Millis = 300;
 
 /// The time of day, in milliseconds since 1970 UTC: of this machine, or of the clock that is followed.
 pub fn now() -> Millis {

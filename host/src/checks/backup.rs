@@ -11,6 +11,11 @@ const WHAT: &str = "backup";
 
 /// Looks at the configuration, the folder, and what became of the last one. `store`: none before the first run.
 pub async fn look(config: &Config, store: Option<&dyn Store>, findings: &mut Vec<Finding>) {
+    if config.store.url.is_some() {
+        let says =
+            "the database's server makes them, by its own means such as pg_dump or a standby: the host knows of none";
+        return findings.push(Finding::good(WHAT, says));
+    }
     let Some(backup) = &config.backup else {
         let mend = "give [backup] with folder = \"…\" on another disk, and the host makes one each night";
         return findings.push(Finding::soon(WHAT, "none is made by itself: tandem.toml has no [backup]", mend));

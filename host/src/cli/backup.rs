@@ -8,10 +8,12 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
+use super::database::file_of;
 use super::failure::Failure;
 use super::output::{Output, complain};
 use super::service::Parts;
 use crate::backup::{BackupError, Record, Step, Told, make, part_with_old};
+use crate::config::Config;
 use crate::store::Access;
 
 #[derive(Args)]
@@ -22,7 +24,9 @@ pub struct Options {
 }
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
-    let parts = Parts::open(config, Access::Tool).await?;
+    let config = Arc::new(Config::load(config)?);
+    file_of(&config, "a backup", "back the database up by its server's own means, such as pg_dump")?;
+    let parts = Parts::of(config, Access::Tool).await?;
     let scheduled = parts.config.backup.as_ref().map(|backup| (parts.config.resolve(&backup.folder), backup.keep));
     let elsewhere = options.to.is_some();
     let folder = match (options.to, &scheduled) {

@@ -157,12 +157,26 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
             findings.push(Finding::bad("flows", format!("{error:#}"), "grant the plugins: `tandem plugin grant`"));
             return Ok(());
         }
-        parts => parts?,
+        // It cannot be reached, or not be read: the rest is worth knowing all the same.
+        Err(error) => {
+            findings.push(Finding::bad(
+                "database",
+                format!("{error:#}"),
+                "nothing of the flows can be looked at before",
+            ));
+            return Ok(());
+        }
+        Ok(parts) => parts,
     };
     let mut ready = Vec::new();
     for name in config.flows.keys() {
         let what = format!("flow {name}");
-        match parts.flow_of_files(name, connections).await {
+        let mut flow = parts.flow_of_files(name, connections).await;
+        // A host that shares a database may have no files of its own: it runs what is live there.
+        if config.store.url.is_some() && flow.as_ref().is_err_and(is_missing) && parts.is_live(name).await? {
+            flow = parts.flow(name, connections).await;
+        }
+        match flow {
             Ok(flow) => {
                 let description = &flow.release.plugin.description;
                 let says =

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use tokio::task::spawn_blocking;
 
 use super::failure::Failure;
@@ -63,6 +63,11 @@ fn address(config: &Config) -> Result<Option<Address>> {
     let password = config.store.password.as_ref().map(|source| source.read(&config.base)).transpose();
     let password = password.with_context(|| format!("{}[store] password", config.place(&["store", "password"])))?;
     let password = password.map(|secret| secret.reveal().to_owned());
-    let address = Address::of(url, password, || tls_config(&config.store.tls, &config.base));
-    address.map(Some).map_err(|why| anyhow!("{}[store] {why}", config.place(&["store", "url"])))
+    match Address::of(url, password, || tls_config(&config.store.tls, &config.base)) {
+        Ok(address) => Ok(Some(address)),
+        Err(why) => {
+            let place = config.place(&["store", "url"]);
+            Err(Failure::WrongUsage(format!("{place}[store] url: {why}")).into())
+        }
+    }
 }

@@ -75,7 +75,9 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         output.value(&readable(&whom, &gone)?);
         return Ok(ExitCode::SUCCESS);
     }
+    let on_server = parts.config.store.url.is_some();
     output.say(match gone.wiped {
+        _ if on_server => "it is gone from the database; files, logs and backups of its server keep it until the server's vacuum and until their own time ends",
         true => "it is gone, from the free room of the database's file and from its log, too",
         false => "it is gone from the database; its log is still read by somebody: it is emptied when the host stops, or run this again",
     });

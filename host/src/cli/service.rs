@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 
@@ -84,6 +85,11 @@ impl Parts {
         let releases = self.releases().await?;
         let release = releases.live_or_files(name, &self.config).await?;
         Ok(Flow::bind(name, release, &self.config, connections, releases).await?)
+    }
+
+    /// Whether a release of the flow is live.
+    pub async fn is_live(&self, name: &str) -> Result<bool> {
+        Ok(!self.store.activations(name, 1).await?.is_empty())
     }
 
     /// A flow under what its files say now, be it live or not; where it is not, the person is told.
@@ -304,7 +310,8 @@ pub async fn serve(
     log_out(&setup.connections, None).await;
     signs.abort();
     head.abort();
-    store.leave().await;
+    // A server that is away finds out by itself, and so do the other hosts.
+    let _ = tokio::time::timeout(ANSWERS, store.leave()).await;
     if let Ok(Some(gone)) = watching.await {
         // To close it would take the log away from the database that may lie there now.
         std::mem::forget(store);
@@ -370,13 +377,17 @@ async fn until_over(
     store: Arc<dyn Store>,
     stopping: watch::Sender<bool>,
 ) -> Option<StoreError> {
+    let looks = async || {
+        tokio::time::sleep(LOOK).await;
+        store.trouble().await
+    };
     let gone = loop {
-        tokio::select! {
+        let trouble = tokio::select! {
             // One that cannot ask any more asks for nothing else.
             _ = asked.wait_for(|stop| *stop) => break None,
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        let gone = match store.trouble().await {
+            trouble = looks() => trouble,
+        };
+        let gone = match trouble {
             Some(StoreTrouble::Gone(path)) => StoreError::Gone(path),
             // Nothing that is under way can be finished, and others do it: there is nothing to wait for.
             Some(StoreTrouble::Lost) => {
@@ -559,6 +570,20 @@ impl Host {
         for (name, org) in &config.salesforce {
             let Some(connection) = self.connections.get(name).cloned() else { continue };
             let answered = Arc::new(Notify::new());
+            if let Some(mut heard) = self.inbox.store().heard() {
+                let (told, own) = (webhook::answered(name), answered.clone());
+                let hears = async move {
+                    loop {
+                        match heard.recv().await {
+                            Ok(flows) if !flows.contains(&told) => {}
+                            // Of those that were missed one may have said it.
+                            Ok(_) | Err(RecvError::Lagged(_)) => own.notify_one(),
+                            Err(RecvError::Closed) => return,
+                        }
+                    }
+                };
+                self.tasks.spawn(guarded("answers that other hosts heard of", hears));
+            }
             let asks = Asks::new(name, self.inbox.clone());
             let reader = Reader {
                 name: name.clone(),

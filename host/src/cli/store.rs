@@ -11,10 +11,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::audit::note;
+use super::database::file_of;
 use super::failure::Failure;
 use super::forget::settled;
 use super::output::Output;
 use super::service::Parts;
+use crate::config::Config;
 use crate::disk::folder_of;
 use crate::store::{Access, fresh_key};
 use crate::store::{Progress, Store};
@@ -38,7 +40,9 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     if let Command::MakeKey { file } = command {
         return make_key(&file, output);
     }
-    let mut parts = Parts::open(config, Access::Tool).await?;
+    let own = Arc::new(Config::load(config)?);
+    file_of(&own, "sealing", "have the disks and backups of its server encrypted")?;
+    let mut parts = Parts::of(own, Access::Tool).await?;
     match command {
         Command::MakeKey { .. } => {}
         Command::Status => status(parts.store.as_ref(), output).await?,

@@ -15,7 +15,7 @@ use super::Console;
 use crate::backup::Standing as Backups;
 use crate::connections::{Outage, Standing};
 use crate::engine::FlowStatus;
-use crate::store::{AGENT, Among, Millis};
+use crate::store::{AGENT, Millis};
 use crate::time::seconds;
 
 /// All of them.
@@ -83,8 +83,8 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     if !warnings.is_empty() {
         told["warnings"] = json!(warnings);
     }
-    let among = *console.store.among().borrow();
-    if among != Among::ALONE {
+    if console.store.heard().is_some() {
+        let among = *console.store.among().borrow();
         told["hosts"] = json!({ "live": among.hosts, "turn": among.turn });
     }
     if let Some(why) = console.store.key_refused() {
@@ -112,6 +112,11 @@ pub async fn figures(console: &Console) -> String {
         metrics::gauge!("tandem_backup_at_seconds").set(seconds(at));
     }
     let ready = is_ready(console, console.store.trouble().await.is_none());
+    if console.store.heard().is_some() {
+        let among = *console.store.among().borrow();
+        metrics::gauge!("tandem_hosts").set(f64::from(among.hosts));
+        metrics::gauge!("tandem_turn").set(f64::from(u8::from(among.turn)));
+    }
     metrics::gauge!("tandem_ready").set(f64::from(u8::from(ready)));
     let now = crate::time::now();
     if let Ok(found) = console.store.oldest().await {

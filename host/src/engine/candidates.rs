@@ -32,6 +32,9 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Past events that a release is compared over before it goes live by itself.
 const COMPARED: u32 = 1_000;
 
+/// How far back it is looked whether a release was live.
+const ACTIVATIONS: u32 = 1_000;
+
 type Stamps = Vec<(PathBuf, Stamp)>;
 
 /// The files of a flow, as they were seen last.
@@ -199,6 +202,10 @@ impl Engine {
             let told = self.refused().remove(flow);
             return Ok(told.map_or(Decision::Known, Decision::Held));
         };
+        if self.is_overtaken(flow, &release).await? {
+            files.says = None;
+            return Ok(Decision::Known);
+        }
         let decision = self.decide(flow, &release, files).await?;
         let held = match &decision {
             Decision::Held(why) => Some(why.clone()),
@@ -236,7 +243,19 @@ impl Engine {
         if store.candidate(flow).await?.is_some_and(|candidate| candidate.release == release.digest) {
             return Ok(true);
         }
-        Ok(store.position(&place).await?.is_some_and(|told| told != release.digest))
+        match store.position(&place).await? {
+            Some(told) => Ok(told != release.digest),
+            // A host that joins: what was live once is older, what never was is new.
+            None => Ok(!store.activations(flow, ACTIVATIONS).await?.iter().any(|own| own.release == release.digest)),
+        }
+    }
+
+    /// What this host's files say was told, and since then another host's files have said something else: those are the newer ones.
+    async fn is_overtaken(&self, flow: &str, release: &Release) -> Result<bool, ReleaseError> {
+        let Some(place) = self.place_of_files(flow) else { return Ok(false) };
+        let store = self.releases.store();
+        let told = store.position(&place).await?.is_some_and(|told| told == release.digest);
+        Ok(told && store.candidate(flow).await?.is_some_and(|candidate| candidate.release != release.digest))
     }
 
     /// What this host's files say is told.

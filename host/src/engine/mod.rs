@@ -234,9 +234,12 @@ impl Engine {
         tasks.spawn(guarded("sweep", self.clone().sweep(stop.clone())));
         tasks.spawn(guarded("pack", self.clone().pack(stop.clone())));
         tasks.spawn(guarded("prune", self.clone().prune(stop)));
-        while tasks.join_next().await.is_some() {}
-        let mut runs = runs.lock().await;
-        let all_done = async { while runs.join_next().await.is_some() {} };
+        // Also what waits for a store that is away.
+        let all_done = async {
+            while tasks.join_next().await.is_some() {}
+            let mut runs = runs.lock().await;
+            while runs.join_next().await.is_some() {}
+        };
         let too_long = async {
             // Who cannot say any more that it is over has ended.
             let _ = over.wait_for(|over| *over).await;
@@ -301,7 +304,14 @@ impl Engine {
                 }
             };
             let now = crate::time::now();
-            match self.inbox.store().lease(&name, &flow.release.digest, max, now).await {
+            let store = self.inbox.store();
+            // Where there is one host its own permits say so.
+            let one_by_one = flow.concurrency() == 1 && store.heard().is_some();
+            let leased = match one_by_one {
+                true => store.lease_alone(&name, &flow.release.digest, max, now).await,
+                false => store.lease(&name, &flow.release.digest, max, now).await,
+            };
+            match leased {
                 Ok(Leased::Run(run)) => {
                     let (ended, trial) = tokio::sync::oneshot::channel::<()>();
                     let task = guarded("run", self.clone().run_leased(flow.clone(), run, permit));

@@ -24,6 +24,11 @@ use crate::config::Secret;
 use crate::connections::salesforce::full_id;
 use crate::store::{Inbox, Intake, NewEvent};
 
+/// What hosts tell each other by when a person has answered in this org.
+pub fn answered(connection: &str) -> String {
+    format!("answered:{connection}")
+}
+
 /// A signature older or newer than this is refused: whoever recorded a call cannot repeat it later.
 const WINDOW_SECONDS: u64 = 300;
 const MOST_BODY: usize = 1 << 20;
@@ -91,6 +96,8 @@ async fn receive(State(receiver): State<Arc<Receiver>>, Path(connection): Path<S
         Ok(fresh) => {
             if told.answered {
                 caller.answered.notify_one();
+                // It is another host, perhaps, that shows the org its questions.
+                webhook.inbox.store().tell(&[answered(&connection)]);
             }
             receiver.log_untaken(&connection, &told.untaken);
             let answer = match told.untaken.is_empty() {

@@ -36,11 +36,18 @@ pub enum StoreError {
     /// The server of a database cannot be reached.
     #[error("the server of the database ([store] url) is not reached: {0}")]
     Unreached(String),
+    /// The server of a database refuses.
+    #[error(
+        "the server of the database ([store] url) refuses: {0}; are the database and its user there (CREATE ROLE, CREATE DATABASE), and is [store] password the user's?"
+    )]
+    Refused(String),
     /// There is no room, or the disk fails.
     #[error("the disk is full or fails: {0}")]
     NoRoom(String),
     /// A command that makes none was asked to open one.
-    #[error("there is no database ([store] path); `tandem init`, `tandem plugin grant` and `tandem run` make one")]
+    #[error(
+        "there is no database ([store] path, or url); `tandem init`, `tandem plugin grant` and `tandem run` make one"
+    )]
     Missing,
     /// It is open, and lies no more where it was opened.
     #[error(
@@ -168,6 +175,9 @@ pub trait Store: Memory + People + Findings + Protection + Shared {
     /// unfinished event of its key, of each [`Lane`] its share. `None` when nothing is due. Durable with the next commit: a lease that a power cut takes back
     /// leaves the events ready. Only for the release that is live, so that nothing begins under one that was taken back.
     async fn lease(&self, flow: &str, release: &str, max: u32, now: Millis) -> Result<Leased>;
+    /// The same, where no run of the flow is open on any host: of a flow that does one thing after the other, so that what was read first is never
+    /// written last.
+    async fn lease_alone(&self, flow: &str, release: &str, max: u32, now: Millis) -> Result<Leased>;
     /// Runs that a host which is gone left open, to be finished over their journal: this one's from now on. `at_start`: those that this one itself left
     /// open, too.
     async fn abandoned(&self, whose: Whose, at_start: bool) -> Result<Vec<Run>>;

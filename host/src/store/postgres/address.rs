@@ -31,23 +31,22 @@ pub struct Address {
 impl Address {
     /// Of `postgres://user@host:port/database`, as `[store] url` has it: with `sslmode=disable` or `verify-full`; where neither is said, a server on
     /// this machine is reached as it is, and any other by TLS. The password comes from where secrets are kept. `tls` says whose
-    /// certificates are trusted.
+    /// certificates are trusted. An error in words, without the password.
     pub fn of(
         url: &str,
         password: Option<String>,
         tls: impl FnOnce() -> std::result::Result<ClientConfig, String>,
-    ) -> Result<Self> {
-        let wrong = |why: String| StoreError::Database(format!("[store] url: {why}"));
+    ) -> std::result::Result<Self, String> {
         let (url, mode) = without_mode(url);
         // An error of the library may show what stands there.
         let mut config: Config = url.parse().map_err(|_| {
-            wrong("it is no address such as postgres://tandem@db.example:5432/tandem?sslmode=verify-full".into())
+            "it is no address such as postgres://tandem@db.example:5432/tandem?sslmode=verify-full".to_owned()
         })?;
         if config.get_password().is_some() {
-            return Err(wrong("a password stands in it: say where it is kept by `[store] password` instead".into()));
+            return Err("a password stands in it: say where it is kept by `[store] password` instead".into());
         }
         if config.get_dbname().is_none() || config.get_user().is_none() || config.get_hosts().is_empty() {
-            return Err(wrong("it must name user, host and database".into()));
+            return Err("it must name user, host and database".into());
         }
         if let Some(password) = password {
             config.password(password);
@@ -57,15 +56,13 @@ impl Address {
             None => is_here,
             Some("disable") if is_here => true,
             Some("verify-full") => false,
-            Some("disable") => return Err(wrong("sslmode=disable is for a server on this machine alone".into())),
+            Some("disable") => return Err("sslmode=disable is for a server on this machine alone".into()),
             Some(other) => {
-                return Err(wrong(format!(
-                    "sslmode={other}: say verify-full, which trusts nobody but the server itself"
-                )));
+                return Err(format!("sslmode={other}: say verify-full, which trusts nobody but the server itself"));
             }
         };
         config.ssl_mode(if plain { SslMode::Disable } else { SslMode::Require });
-        let tls = if plain { None } else { Some(MakeRustlsConnect::new(tls().map_err(wrong)?)) };
+        let tls = if plain { None } else { Some(MakeRustlsConnect::new(tls()?)) };
         // What matters comes as an error, too.
         config.notice_callback(|notice| tracing::trace!(notice = notice.message(), "the database's server says"));
         config.application_name("tandem").connect_timeout(CONNECTING).keepalives_idle(SILENT);
@@ -94,9 +91,15 @@ impl Address {
             Some(tls) => self.config.connect(tls.clone()),
             None => self.config.connect(NoTls),
         };
-        let mut client = client.map_err(|error| match failed(error) {
-            StoreError::Database(why) => StoreError::Unreached(why),
-            other => other,
+        let mut client = client.map_err(|error| {
+            // Of who signs in, and of what there is; all else passes.
+            let code = error.code().map_or("", |code| code.code());
+            let refuses = code.starts_with("28") || code == "3D000";
+            match failed(error) {
+                StoreError::Database(why) if refuses => StoreError::Refused(why),
+                StoreError::Database(why) => StoreError::Unreached(why),
+                other => other,
+            }
         })?;
         client.batch_execute(SET).map_err(failed)?;
         Ok(client)
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
 
     fn address(url: &str) -> std::result::Result<Address, String> {
-        Address::of(url, None, || Err("asks for TLS".into())).map_err(|error| error.to_string())
+        Address::of(url, None, || Err("asks for TLS".into()))
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! All of it goes over a session of its own: it waits for nobody's turn to write.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,12 +22,15 @@ use crate::time;
 const BEAT: Duration = Duration::from_millis(1_500);
 /// Between two looks at what others tell.
 const HEARS: Duration = Duration::from_millis(40);
+/// An answer within this time tells what time it is.
+const PROMPT: Duration = Duration::from_millis(500);
 /// Who has not looked for so long begins to count anew.
 const BLIND: Duration = Duration::from_millis(3_500);
 /// What the hosts tell each other goes by this name.
 const CHANNEL: &str = "tandem";
 /// What a session begins with. That a host lives need not outlast the server's fall: it says so again.
-const HEARS_OTHERS: &str = "SET synchronous_commit = off; LISTEN tandem";
+const HEARS_OTHERS: &str =
+    "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '1s'; LISTEN tandem";
 /// Flows named at once, which must fit into one message.
 const TOLD: usize = 40;
 /// What one host does for all.
@@ -53,7 +57,7 @@ impl Lease {
         let said_at = (Instant::now(), SystemTime::now());
         wire.reach()?;
         come(&wire, id)?;
-        wire.batch(HEARS_OTHERS)?;
+        listen(&wire, id)?;
         let (asks, asked) = mpsc::channel();
         let holder = Holder::new(said_at);
         let fence = holder.fence();
@@ -71,7 +75,12 @@ impl Lease {
         };
         let named = std::thread::Builder::new().name("store-lease".into());
         tracing::info!(host = id, "among the hosts of this database");
-        named.spawn(move || keeper.keep(&asked)).map_err(|error| StoreError::Database(error.to_string()))?;
+        let kept = move || {
+            if catch_unwind(AssertUnwindSafe(|| keeper.keep(&asked))).is_err() {
+                crate::ending::died("the thread that keeps this host's place");
+            }
+        };
+        named.spawn(kept).map_err(|error| StoreError::Database(error.to_string()))?;
         Ok(Self { asks, fence, among, heard })
     }
 
@@ -107,6 +116,11 @@ impl Lease {
     fn ask(&self, ask: Ask) {
         let _ = self.asks.send(ask);
     }
+}
+
+/// As a session begins. It goes by the host's name: whoever takes that out ends it.
+fn listen(wire: &Wire, id: &str) -> Result<()> {
+    wire.batch(&format!("SET application_name = '{}'; {HEARS_OTHERS}", super::named(id)))
 }
 
 /// Makes this host's row.
@@ -180,7 +194,7 @@ impl Keeper {
     fn beat(&mut self) -> Result<()> {
         let said_at = (Instant::now(), SystemTime::now());
         if self.wire.reach()? {
-            self.wire.batch(HEARS_OTHERS)?;
+            listen(&self.wire, &self.id)?;
         }
         let db = said(&self.wire);
         let beat = db.prepare(
@@ -191,7 +205,10 @@ impl Keeper {
             self.holder.lose();
             return Ok(());
         };
-        time::follow(seen, Instant::now());
+        // One that came late says little of now.
+        if said_at.0.elapsed() < PROMPT {
+            time::follow(seen, said_at.0 + said_at.0.elapsed() / 2);
+        }
         self.holder.heard(said_at);
         let rows: Vec<(String, i64)> = db
             .prepare("SELECT id, beat FROM hosts WHERE id <> ?1")
@@ -229,10 +246,12 @@ impl Keeper {
             || said(&self.wire).prepare("SELECT host FROM holds WHERE thing = ?1").first([TURN], |row| row.get(0));
         let mut host: Option<String> = whose()?;
         if host.is_none() && self.takes_turns {
-            self.wire.batch("BEGIN; SET LOCAL synchronous_commit = on")?;
-            let take = "INSERT INTO holds (thing, host, since) VALUES (?1, ?2, ?3) ON CONFLICT (thing) DO NOTHING";
-            said(&self.wire).prepare(take).execute(params![TURN, self.id, now])?;
-            self.wire.batch("COMMIT")?;
+            // In one go: nobody waits for a host that is frozen within.
+            self.wire.batch(&format!(
+                "BEGIN; SET LOCAL synchronous_commit = on; INSERT INTO holds (thing, host, since) VALUES ('{TURN}', '{}', {now}) \
+                 ON CONFLICT (thing) DO NOTHING; COMMIT",
+                self.id
+            ))?;
             host = whose()?;
         }
         Ok(host.as_ref() == Some(&self.id))
@@ -315,16 +334,19 @@ impl Keeper {
         one_left
     }
 
+    /// With runs that it could not finish it is taken out like one that died: what it has sent last may be under way still.
     fn leave(&self) {
+        self.holder.lose();
         let leave = || {
             self.wire.reach()?;
-            said(&self.wire).prepare("DELETE FROM hosts WHERE id = ?1").execute([&self.id])?;
+            said(&self.wire).prepare("DELETE FROM holds WHERE host = ?1").execute([&self.id])?;
+            let out = "DELETE FROM hosts WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE finished_at IS NULL AND host = ?1)";
+            said(&self.wire).prepare(out).execute([&self.id])?;
             let tell = said(&self.wire).prepare("SELECT pg_notify(?1, ?2) IS NULL");
             tell.one(params![CHANNEL, self.id], |row| row.get::<bool>(0))
         };
         if let Err(error) = leave() {
             tracing::warn!(%error, "the other hosts are not told that this one goes: they find out");
         }
-        self.holder.lose();
     }
 }

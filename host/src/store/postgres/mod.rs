@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use self::address::Address;
 use self::engine::{Wire, said};
@@ -35,6 +35,8 @@ const WRITES: &str = "1413566030, hashtext(current_schema() || ' writes')";
 const HEARD: i64 = 10_000;
 /// Idle sessions kept for reading.
 const READERS: usize = 4;
+/// Sessions that read at once: a server has a hundred for all its clients, unless it is told otherwise.
+const MOST_READERS: usize = 12;
 
 /// A store in a database of PostgreSQL.
 pub type PostgresStore = SqlStore<Postgres>;
@@ -57,8 +59,17 @@ fn named(host: &str) -> String {
 #[derive(Default)]
 struct Idle(Mutex<Vec<Wire>>);
 
-#[derive(Clone, Default)]
-struct Readers(Arc<Idle>);
+#[derive(Clone)]
+struct Readers {
+    idle: Arc<Idle>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        Self { idle: Arc::default(), places: Arc::new(Semaphore::new(MOST_READERS)) }
+    }
+}
 
 impl PostgresStore {
     /// Opens the database and brings it to this binary's format. Waits for the server: not for who must answer at once.
@@ -107,8 +118,15 @@ fn bring(db: &Wire, access: Access) -> Result<()> {
         said.prepare("INSERT INTO format (one, number) VALUES (1, ?1)").execute(params![FORMAT])?;
         return Ok(());
     }
+    // Of sessions that ended long ago.
+    let old = "DELETE FROM commits WHERE at < CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - 86400000 \
+        AND NOT EXISTS (SELECT 1 FROM hosts WHERE hosts.id = commits.id)";
     let found: i64 = said.prepare("SELECT number FROM format").one(NONE, |row| row.get(0))?;
-    if found > FORMAT { Err(StoreError::Newer { found, known: FORMAT }) } else { Ok(()) }
+    if found > FORMAT {
+        return Err(StoreError::Newer { found, known: FORMAT });
+    }
+    said.prepare(old).execute(NONE)?;
+    Ok(())
 }
 
 /// What the library says, as the store says it.
@@ -130,11 +148,11 @@ fn failed(error: postgres::Error) -> StoreError {
 
 impl Readers {
     fn take(&self) -> Option<Wire> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.idle.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     fn give(&self, wire: Wire) {
-        let mut idle = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.0.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < READERS && wire.is_open() {
             idle.push(wire);
         }
@@ -169,7 +187,9 @@ fn begun(address: &Address, readers: &Readers) -> Result<Wire> {
 impl Base for Postgres {
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
         let (address, readers) = (self.address.clone(), self.readers.clone());
+        let place = readers.places.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let work = move || {
+            let _place = place;
             let wire = begun(&address, &readers)?;
             let result = read(&wire);
             if wire.batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).is_ok() {

@@ -296,3 +296,9 @@ CREATE TABLE holds (
   host TEXT COLLATE "C" NOT NULL REFERENCES hosts (id) ON DELETE CASCADE,
   since BIGINT NOT NULL
 );
+-- The last transaction of each session that writes: a commit whose answer was lost is looked up here.
+CREATE TABLE commits (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  word TEXT COLLATE "C" NOT NULL,
+  at BIGINT NOT NULL
+) WITH (fillfactor = 50);

@@ -9,8 +9,6 @@ use crate::store::among::Lost;
 use crate::store::sql::{Connection, Session as Writes};
 use crate::store::{Durability, Result, StoreError};
 
-/// As [`super::failed`] says that a transaction's number is in the future: `invalid_parameter_value`.
-const UNHEARD_OF: &str = "(22023)";
 /// Between two tries to reach a server that is away.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often it is said that it is away.
@@ -21,7 +19,9 @@ pub struct Session {
     wire: Wire,
     /// Whose it is, where it is a host's: nothing is written once that is no more among the hosts.
     host: Option<String>,
-    /// This transaction's number, while one is under way.
+    /// What its transactions are known by.
+    name: String,
+    /// This transaction's word, while one is under way.
     within: RefCell<Option<String>>,
     /// A job ended; it stays with the next word.
     ended: Cell<bool>,
@@ -30,7 +30,8 @@ pub struct Session {
 impl Session {
     /// Over a line that reaches nobody yet.
     pub fn new(wire: Wire, host: Option<String>) -> Self {
-        Self { wire, host, within: RefCell::default(), ended: Cell::new(false) }
+        let name = host.clone().unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
+        Self { wire, host, name, within: RefCell::default(), ended: Cell::new(false) }
     }
 
     fn reach(&self) -> Result<()> {
@@ -42,24 +43,23 @@ impl Session {
         named.inspect_err(|_| self.wire.hang_up())
     }
 
-    /// Whether a transaction was kept whose commit nobody answered: asked until the server knows.
-    fn was_kept(&self, number: &str) -> bool {
-        let mut said = Instant::now();
+    /// Whether a transaction was kept whose commit nobody answered: asked until the server knows. Behind all who write: what was under way has ended then.
+    /// A server that has forgotten its last moments has forgotten the word with them; its numbers of transactions it may give again.
+    fn was_kept(&self, word: &str) -> bool {
+        let mut told = Instant::now();
         tracing::warn!("the answer to a commit was lost; whether it was kept is looked up");
         loop {
-            let status = self
-                .wire
-                .reach()
-                .and_then(|_| self.wire.last_of_batch(&format!("SELECT pg_xact_status('{number}'::xid8)")));
+            let asked = format!(
+                "BEGIN; SELECT pg_advisory_xact_lock({WRITES}); SELECT 'W' || count(*) FROM commits WHERE id = '{}' AND word = '{word}'",
+                self.name
+            );
+            let kept = self.wire.reach().and_then(|_| self.wire.last_of_batch(&asked));
             // What is written next begins on a line that says whose it is.
             self.wire.hang_up();
-            match status {
-                Ok(Some(status)) if status == "in progress" => {}
-                Ok(status) => return status.as_deref() == Some("committed"),
-                // A server that never heard of it: one that lost its last moments.
-                Err(StoreError::Database(why)) if why.ends_with(UNHEARD_OF) => return false,
-                Err(error) if said.elapsed() > SAID => {
-                    said = Instant::now();
+            match kept {
+                Ok(count) => return count.as_deref() == Some("W1"),
+                Err(error) if told.elapsed() > SAID => {
+                    told = Instant::now();
                     tracing::error!(%error, "the database's server is away");
                 }
                 Err(_) => {}
@@ -82,12 +82,15 @@ impl Writes for Session {
             Some(host) => format!(" WHERE EXISTS (SELECT 1 FROM hosts WHERE id = '{host}')"),
             None => String::new(),
         };
-        let begin =
-            format!("BEGIN; SELECT pg_advisory_xact_lock({WRITES}); SELECT 'T' || pg_current_xact_id(){is_host}");
+        let (name, word) = (&self.name, format!("{:016x}", fastrand::u64(..)));
+        let begin = format!(
+            "BEGIN; SELECT pg_advisory_xact_lock({WRITES}); INSERT INTO commits (id, word, at) \
+             SELECT '{name}', '{word}', CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT){is_host} \
+             ON CONFLICT (id) DO UPDATE SET word = excluded.word, at = excluded.at RETURNING word"
+        );
         match self.wire.last_of_batch(&begin) {
-            Ok(Some(number)) if number.starts_with('T') => {
-                let number = number.trim_start_matches('T').to_owned();
-                *self.within.borrow_mut() = Some(number);
+            Ok(Some(said)) if said == word => {
+                *self.within.borrow_mut() = Some(word);
                 self.ended.set(false);
                 self.wire.begin_anew();
                 Ok(())
@@ -100,7 +103,7 @@ impl Writes for Session {
     }
 
     fn commit(&self) -> Result<()> {
-        let number = self.within.take();
+        let word = self.within.take();
         // The server would end it as if it had never been, and call that well.
         if self.wire.has_failed() {
             let _ = self.wire.batch("ROLLBACK");
@@ -109,8 +112,8 @@ impl Writes for Session {
         let Err(error) = self.wire.batch("COMMIT") else { return Ok(()) };
         // Whatever came in place of an answer, such as a server's last words: only what the server says later is one.
         self.wire.hang_up();
-        match number {
-            Some(number) if self.was_kept(&number) => Ok(()),
+        match word {
+            Some(word) if self.was_kept(&word) => Ok(()),
             _ => Err(error),
         }
     }

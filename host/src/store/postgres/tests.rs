@@ -101,14 +101,17 @@ async fn several_hosts_have_one_database_and_one_of_them_the_turn_until_it_goes(
     // It goes, and leaves a run open.
     let asked = Instant::now();
     first.leave().await;
-    until(&second, "it has the turn", |among| among.turn && among.hosts == 1 && among.left > 0).await;
+    until(&second, "it has the turn", |among| among.turn).await;
     assert!(asked.elapsed() < Duration::from_secs(5), "it was told");
+    until(&second, "its run is left", |among| among.hosts == 1 && among.left > 0).await;
     assert!(second.abandoned(Whose::Agents, true).await.unwrap().is_empty(), "who takes up others leaves these");
     let left = second.abandoned(Whose::Flows, false).await.unwrap();
     assert_eq!(left.iter().map(|run| run.id).collect::<Vec<_>>(), [one.id]);
     assert!(second.abandoned(Whose::Flows, false).await.unwrap().is_empty(), "it is its own now");
     second.finish(one.id, done(&one)).await.unwrap();
     second.finish(other.id, done(&other)).await.unwrap();
+    // At first it finds its sessions ended.
+    first.finish(one.id, done(&one)).await.unwrap_err();
     let late = first.finish(one.id, done(&one)).await.unwrap_err().to_string();
     assert!(late.contains("others go on with its work"), "{late}");
     assert!(
@@ -116,6 +119,26 @@ async fn several_hosts_have_one_database_and_one_of_them_the_turn_until_it_goes(
     );
     second.leave().await;
     assert!(!tool.has_host().await.unwrap());
+}
+
+/// What one of them read first is not written last by the other.
+#[tokio::test]
+async fn of_a_flow_that_does_one_thing_after_the_other_one_run_is_open_over_all_hosts() {
+    let url = SERVER.database().unwrap();
+    let hosts = [open(&SERVER, &url, Access::Host).await.unwrap(), open(&SERVER, &url, Access::Host).await.unwrap()];
+    append(&hosts[0], &[("A", "1"), ("B", "2")]).await;
+    let alone =
+        async |host: &PostgresStore| host.lease_alone("orders", "digest", 1, crate::time::now()).await.unwrap().run();
+    let run = alone(&hosts[0]).await.unwrap();
+    assert!(alone(&hosts[1]).await.is_none());
+    // Not even where its host has gone: its run comes first.
+    hosts[0].leave().await;
+    assert_eq!(hosts[1].hosts().await.unwrap().len(), 2, "what it has sent may be under way still");
+    until(&hosts[1], "it is taken for dead", |among| among.hosts == 1 && among.left > 0).await;
+    assert!(alone(&hosts[1]).await.is_none());
+    assert_eq!(hosts[1].abandoned(Whose::Flows, false).await.unwrap()[0].id, run.id);
+    hosts[1].finish(run.id, done(&run)).await.unwrap();
+    assert!(alone(&hosts[1]).await.is_some());
 }
 
 /// As one that is frozen: its process lives, and its sessions do.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicI64;
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -76,6 +77,8 @@ pub struct SqlStore<B> {
     pub(in crate::store) keys: Keys,
     /// When the last sweep was; 0 before the first.
     pub(super) swept: AtomicI64,
+    /// The same by a clock that is never set.
+    pub(super) swept_at: Mutex<Instant>,
     /// Until when what finished was looked at whether less of it is to be kept, by flow.
     pub(super) reduced: Mutex<BTreeMap<String, Looked>>,
 }
@@ -83,7 +86,14 @@ pub struct SqlStore<B> {
 impl<B: Base> SqlStore<B> {
     /// Over a database that is open and has this binary's format.
     pub(in crate::store) fn over(base: B, access: Access, keys: Keys) -> Self {
-        Self { base, access, keys, swept: AtomicI64::new(0), reduced: Mutex::default() }
+        Self {
+            base,
+            access,
+            keys,
+            swept: AtomicI64::new(0),
+            swept_at: Mutex::new(Instant::now()),
+            reduced: Mutex::default(),
+        }
     }
 
     pub(in crate::store) async fn read<T: Send + 'static>(

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use ring::rand::SecureRandom;
@@ -147,11 +149,17 @@ impl<B: Base> Store for SqlStore<B> {
 
     async fn lease(&self, flow: &str, release: &str, max: u32, now: Millis) -> Result<Leased> {
         let (flow, release) = (flow.to_owned(), release.to_owned());
+        self.base.take_in(Durability::WithNextCommit, move |db| leased(db, flow, release, max, now)).await
+    }
+
+    async fn lease_alone(&self, flow: &str, release: &str, max: u32, now: Millis) -> Result<Leased> {
+        let (flow, release) = (flow.to_owned(), release.to_owned());
         let lease = move |db: &Connection| {
-            if releases::live(db, &flow)?.is_some_and(|live| live != release) {
-                return Ok(Leased::NotLive);
+            let open = db.prepare("SELECT EXISTS (SELECT 1 FROM runs WHERE finished_at IS NULL AND flow = ?1)");
+            match open.one([&flow], |row| row.get(0))? {
+                true => Ok(Leased::Nothing),
+                false => leased(db, flow, release, max, now),
             }
-            Ok(events::lease(db, flow, release, max, now)?.map_or(Leased::Nothing, Leased::Run))
         };
         self.base.take_in(Durability::WithNextCommit, lease).await
     }
@@ -175,6 +183,13 @@ impl<B: Base> Store for SqlStore<B> {
         let before = self.swept.load(Ordering::Relaxed);
         // Sweeps follow each other within a second; a longer way is that of a clock that was set, or of a machine that slept.
         let stepped = if before > 0 { now - before } else { 0 };
+        // Where others go by the same clock only a step of its own counts: however long this host was kept from looking, they were not.
+        let since =
+            std::mem::replace(&mut *self.swept_at.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        let stepped = match self.heard() {
+            Some(_) if before > 0 => stepped - Millis::try_from(since.elapsed().as_millis()).unwrap_or(stepped),
+            _ => stepped,
+        };
         let sets_clocks = self.base.among().borrow().turn;
         let sweep = move |db: &Connection| {
             if !sets_clocks {
@@ -514,6 +529,14 @@ impl<B: Base> Shared for SqlStore<B> {
     async fn leave(&self) {
         self.base.leave().await;
     }
+}
+
+/// See [`Store::lease`].
+fn leased(db: &Connection, flow: String, release: String, max: u32, now: Millis) -> Result<Leased> {
+    if releases::live(db, &flow)?.is_some_and(|live| live != release) {
+        return Ok(Leased::NotLive);
+    }
+    Ok(events::lease(db, flow, release, max, now)?.map_or(Leased::Nothing, Leased::Run))
 }
 
 /// As it is asked for; where the store holds too much, what ended before `full` goes, too.

@@ -75,6 +75,33 @@ async fn a_host_that_joins_needs_its_configuration_alone_and_shares_the_work() -
     Ok(())
 }
 
+/// Both have the same files; what changes on one stays, however often the other looks at its own, and is not taken back by one that starts with older ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_on_one_host_is_taken_up_by_all_and_taken_back_by_none() -> Result<()> {
+    let mut world = World::with(setup()).await?;
+    world.up().await?;
+    let mut other = Host::beside(&world, "host-0")?;
+    std::fs::create_dir(other.folder().join("plugins"))?;
+    std::fs::copy(world.folder().join("plugins/orders.wasm"), other.folder().join("plugins/orders.wasm"))?;
+    other.start()?;
+    until_hosts(&world, 2).await?;
+    // As long as its first files are looked at.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let live = |world: &World| world.database.rows("SELECT release FROM activations ORDER BY id");
+    ensure!(live(&world)?.len() == 1, "{:?}", live(&world)?);
+    let toml = world.folder().join("tandem.toml");
+    let changed = std::fs::read_to_string(&toml)?.replace("batch = 5", "batch = 5\nsettings = { warehouse = \"02\" }");
+    std::fs::write(&toml, changed)?;
+    let two = async |world: &World| Ok((live(world)?.len() > 1).then_some(()));
+    world.until("the change to be live", PATIENCE, two).await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    other.kill().await?;
+    other.start()?;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    ensure!(live(&world)?.len() == 2, "it goes back and forth: {:?}", live(&world)?);
+    Ok(())
+}
+
 /// Killed, frozen for longer than others wait, the database's server fallen: each opportunity ends with one order, told, and in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn won_opportunities_survive_the_end_of_any_host_and_of_the_databases_server() -> Result<()> {
