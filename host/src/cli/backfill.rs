@@ -16,8 +16,7 @@ use super::service::Parts;
 use crate::engine::first_load::{self, LoadError, Stage, WINDOW};
 use crate::engine::{Flow, Rehearsal};
 use crate::sources::backfill::{self, Topic};
-use crate::store::Access;
-use crate::store::{EventState, Store, StoreError};
+use crate::store::{Access, EventState, Store, StoreError};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(250);

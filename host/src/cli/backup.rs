@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use super::database::file_of;
+use super::database::is_file;
 use super::failure::Failure;
 use super::output::{Output, complain};
 use super::service::Parts;
@@ -25,7 +25,7 @@ pub struct Options {
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let config = Arc::new(Config::load(config)?);
-    file_of(&config, "a backup", "back the database up by its server's own means, such as pg_dump")?;
+    is_file(&config, "a backup", "back the database up by its server's own means, such as pg_dump")?;
     let parts = Parts::of(config, Access::Tool).await?;
     let scheduled = parts.config.backup.as_ref().map(|backup| (parts.config.resolve(&backup.folder), backup.keep));
     let elsewhere = options.to.is_some();

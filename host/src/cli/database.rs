@@ -1,6 +1,5 @@
 //! The database that `tandem.toml` names: a file of SQLite, or one on a server of PostgreSQL.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -36,15 +35,13 @@ pub async fn has_host(config: &Config) -> bool {
     }
 }
 
-/// The file of one that is a file; of another what to do in place of `what`.
-pub fn file_of(config: &Config, what: &str, instead: &str) -> Result<PathBuf> {
-    match config.store.url {
-        None => Ok(config.resolve(&config.store.path)),
-        Some(_) => {
-            let place = config.place(&["store", "url"]);
-            Err(Failure::WrongUsage(format!("{place}[store] url: {what} is of a database in a file; {instead}")).into())
-        }
+/// Refuses where it is none in a file, and says what to do in place of `what`.
+pub fn is_file(config: &Config, what: &str, instead: &str) -> Result<()> {
+    if config.store.url.is_none() {
+        return Ok(());
     }
+    let place = config.place(&["store", "url"]);
+    Err(Failure::WrongUsage(format!("{place}[store] url: {what} is of a database in a file; {instead}")).into())
 }
 
 /// What values of the store are sealed with, as `tandem.toml` says it; looked at again while the host runs.

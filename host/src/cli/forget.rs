@@ -18,8 +18,7 @@ use super::service::Parts;
 use crate::config::Config;
 use crate::connections::salesforce::full_id;
 use crate::engine::keeping;
-use crate::store::Access;
-use crate::store::{Forget, Forgotten, KnownAs, Progress, RecordKind, Stays, Store, Whom};
+use crate::store::{Access, Forget, Forgotten, KnownAs, Progress, RecordKind, Stays, Store, Whom};
 
 /// So long a host takes at most to pack what ended.
 const PACKED: Duration = Duration::from_secs(12);

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::audit::note;
 use super::backup::progress;
-use super::database::{file_of, keys_of};
+use super::database::{is_file, keys_of};
 use super::failure::Failure;
 use super::output::Output;
 use super::plugin::confirmed;
@@ -41,7 +41,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         return Err(Failure::WrongUsage(why).into());
     }
     let config = if with_configuration { configuration(&file, config)? } else { Config::load(config)? };
-    file_of(&config, "a restore", "bring the database back by its server's own means, such as pg_restore")?;
+    is_file(&config, "a restore", "bring the database back by its server's own means, such as pg_restore")?;
     let (bar, told) = progress(output);
     if rehearse {
         let rehearsed = spawn_blocking(move || Rehearsal::of(&file, &config, &told)).await?;

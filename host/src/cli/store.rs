@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::audit::note;
-use super::database::file_of;
+use super::database::is_file;
 use super::failure::Failure;
 use super::forget::settled;
 use super::output::Output;
@@ -41,7 +41,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         return make_key(&file, output);
     }
     let own = Arc::new(Config::load(config)?);
-    file_of(&own, "sealing", "have the disks and backups of its server encrypted")?;
+    is_file(&own, "sealing", "have the disks and backups of its server encrypted")?;
     let mut parts = Parts::of(own, Access::Tool).await?;
     match command {
         Command::MakeKey { .. } => {}

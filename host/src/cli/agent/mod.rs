@@ -16,8 +16,7 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::assistants::{self, ANSWERED, Spent};
 use crate::config::AgentConfig;
-use crate::store::Access;
-use crate::store::{AGENT, EventId};
+use crate::store::{AGENT, Access, EventId};
 use crate::time::now;
 
 /// Between two looks whether an agent has answered.

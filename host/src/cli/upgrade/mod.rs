@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use self::host::Host;
-use super::database::{file_of, has_host};
+use super::database::{has_host, is_file};
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::plugin::confirmed_or;
@@ -158,7 +158,7 @@ async fn to_be_changed(options: &Options, place: &Place, config: &Config) -> Res
 /// Checks, tries, asks, and puts another version in place.
 async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, output: &Output) -> Result<ExitCode> {
     let config = Config::load(path)?;
-    file_of(
+    is_file(
         &config,
         "an upgrade that is tried on a copy",
         "stop the hosts, back the database up by its server's own means, unpack the new version over the program of each host, and start them",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::engine::Wire;
-use super::{WRITES, said};
+use super::{NOW, WRITES, said};
 use crate::store::among::{Among, Fence, GONE, Holder, Whose};
 use crate::store::sql::{NONE, params};
 use crate::store::{Millis, Result, StoreError};
@@ -126,10 +126,9 @@ fn listen(wire: &Wire, id: &str) -> Result<()> {
 /// Makes this host's row.
 fn come(wire: &Wire, id: &str) -> Result<()> {
     let machine = whoami::hostname().unwrap_or_else(|_| "host".into());
-    let own = said(wire).prepare(
-        "INSERT INTO hosts (id, machine, version, since, seen, beat) \
-         SELECT ?1, ?2, ?3, now.at, now.at, 0 FROM (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS at) AS now",
-    );
+    let own = said(wire).prepare(format!(
+        "INSERT INTO hosts (id, machine, version, since, seen, beat) SELECT ?1, ?2, ?3, now.at, now.at, 0 FROM (SELECT {NOW} AS at) AS now"
+    ));
     own.execute(params![id, machine, env!("CARGO_PKG_VERSION")])?;
     Ok(())
 }
@@ -197,10 +196,7 @@ impl Keeper {
             listen(&self.wire, &self.id)?;
         }
         let db = said(&self.wire);
-        let beat = db.prepare(
-            "UPDATE hosts SET beat = beat + 1, seen = CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) \
-             WHERE id = ?1 RETURNING seen",
-        );
+        let beat = db.prepare(format!("UPDATE hosts SET beat = beat + 1, seen = {NOW} WHERE id = ?1 RETURNING seen"));
         let Some(seen) = beat.first([&self.id], |row| row.get::<i64>(0))? else {
             self.holder.lose();
             return Ok(());
@@ -307,11 +303,14 @@ impl Keeper {
         flows.dedup();
         for some in flows.chunks(TOLD) {
             let words = format!("{}\n{}", self.id, some.join("\n"));
-            said(&self.wire)
-                .prepare("SELECT pg_notify(?1, ?2) IS NULL")
-                .one(params![CHANNEL, words], |row| row.get::<bool>(0))?;
+            self.notify(&words)?;
         }
         Ok(())
+    }
+
+    fn notify(&self, words: &str) -> Result<()> {
+        let notify = said(&self.wire).prepare("SELECT pg_notify(?1, ?2) IS NULL");
+        notify.one([CHANNEL, words], |row| row.get::<bool>(0)).map(drop)
     }
 
     /// Hears what the others tell, and waits a moment for it; true where one of them has gone.
@@ -342,8 +341,7 @@ impl Keeper {
             said(&self.wire).prepare("DELETE FROM holds WHERE host = ?1").execute([&self.id])?;
             let out = "DELETE FROM hosts WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE finished_at IS NULL AND host = ?1)";
             said(&self.wire).prepare(out).execute([&self.id])?;
-            let tell = said(&self.wire).prepare("SELECT pg_notify(?1, ?2) IS NULL");
-            tell.one(params![CHANNEL, self.id], |row| row.get::<bool>(0))
+            self.notify(&self.id)
         };
         if let Err(error) = leave() {
             tracing::warn!(%error, "the other hosts are not told that this one goes: they find out");

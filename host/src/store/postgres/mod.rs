@@ -31,6 +31,8 @@ const SCHEMA: &str = include_str!("schema.sql");
 const FORMAT: i64 = 13;
 /// Whose turn it is to write: the name of a lock, apart for each schema.
 const WRITES: &str = "1413566030, hashtext(current_schema() || ' writes')";
+/// The server's clock, in milliseconds since 1970 UTC.
+const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
 /// A host that was heard of within this time runs, as far as commands can tell; in milliseconds.
 const HEARD: i64 = 10_000;
 /// Idle sessions kept for reading.
@@ -77,15 +79,13 @@ impl PostgresStore {
         let wire = Wire::new(address.clone());
         wire.reach()?;
         prepare(&wire, access)?;
-        let clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+        let clock = format!("SELECT {NOW}");
         crate::time::follow(said(&wire).prepare(clock).one(NONE, |row| row.get(0))?, Instant::now());
         let (mut lease, mut host) = (None, None);
         if access == Access::Host {
             let id = format!("{:016x}", fastrand::u64(..));
             lease = Some(Lease::take(Wire::new(address.clone()), &id)?);
             host = Some(id);
-        }
-        if access == Access::Host {
             events::clock_went_back(&wire, crate::time::now(), STEP)?;
         }
         drop(wire);
@@ -119,8 +119,9 @@ fn bring(db: &Wire, access: Access) -> Result<()> {
         return Ok(());
     }
     // Of sessions that ended long ago.
-    let old = "DELETE FROM commits WHERE at < CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - 86400000 \
-        AND NOT EXISTS (SELECT 1 FROM hosts WHERE hosts.id = commits.id)";
+    let old = format!(
+        "DELETE FROM commits WHERE at < {NOW} - 86400000 AND NOT EXISTS (SELECT 1 FROM hosts WHERE hosts.id = commits.id)"
+    );
     let found: i64 = said.prepare("SELECT number FROM format").one(NONE, |row| row.get(0))?;
     if found > FORMAT {
         return Err(StoreError::Newer { found, known: FORMAT });
@@ -245,10 +246,12 @@ impl Base for Postgres {
 
     async fn hosts(&self) -> Result<Vec<HostSeen>> {
         self.read(|db| {
-            let select = "SELECT id, machine, version, hosts.since, seen, holds.since, \
+            let select = format!(
+                "SELECT id, machine, version, hosts.since, seen, holds.since, \
                 (SELECT count(*) FROM runs WHERE finished_at IS NULL AND runs.host = hosts.id) \
                 FROM hosts LEFT JOIN holds ON holds.host = hosts.id \
-                WHERE seen > CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - ?1 ORDER BY hosts.since, id";
+                WHERE seen > {NOW} - ?1 ORDER BY hosts.since, id"
+            );
             db.prepare(select).all([HEARD], |row| {
                 Ok(HostSeen {
                     id: row.get(0)?,

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use super::engine::Wire;
-use super::{WRITES, named};
+use super::{NOW, WRITES, named};
 use crate::store::among::Lost;
 use crate::store::sql::{Connection, Session as Writes};
 use crate::store::{Durability, Result, StoreError};
@@ -85,7 +85,7 @@ impl Writes for Session {
         let (name, word) = (&self.name, format!("{:016x}", fastrand::u64(..)));
         let begin = format!(
             "BEGIN; SELECT pg_advisory_xact_lock({WRITES}); INSERT INTO commits (id, word, at) \
-             SELECT '{name}', '{word}', CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT){is_host} \
+             SELECT '{name}', '{word}', {NOW}{is_host} \
              ON CONFLICT (id) DO UPDATE SET word = excluded.word, at = excluded.at RETURNING word"
         );
         match self.wire.last_of_batch(&begin) {
